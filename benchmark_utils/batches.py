@@ -1,0 +1,78 @@
+"""Mini-batches: fixed blocks of consecutive samples, in reshuffled order."""
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark_utils.compiled import jit
+
+FULL = -1  # The batch index that stands for all samples.
+
+
+class Sampler(NamedTuple):
+    """Order in which the batches of one function are visited.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Shuffles ``order`` at the start of each epoch.
+    order : array of int64, shape (n_batches,)
+        Batches in the order of the current epoch.
+    position : array of int64, shape (1,)
+        Place of the next batch in ``order``.
+    """
+
+    rng: np.random.Generator
+    order: np.ndarray
+    position: np.ndarray
+
+
+def make_sampler(n_batches, rng):
+    """Sampler at the start of its first epoch."""
+    order = np.arange(n_batches)
+    return Sampler(rng, order, np.array([n_batches]))
+
+
+@jit
+def draw(sampler):
+    """Index of the next batch; reshuffles when an epoch is over."""
+    if sampler.position[0] == sampler.order.size:
+        sampler.rng.shuffle(sampler.order)
+        sampler.position[0] = 0
+    batch = sampler.order[sampler.position[0]]
+    sampler.position[0] += 1
+    return batch
+
+
+@jit
+def draw_several(sampler, n):
+    """Indices of the next n batches, as an array of int64."""
+    batches = np.empty(n, np.int64)
+    for k in range(n):
+        batches[k] = draw(sampler)
+    return batches
+
+
+@jit
+def batch_size_of(function, batch):
+    """Number of samples in a batch of ``function``; the last may be short."""
+    if batch == FULL:
+        return function.n_samples
+    first = batch * function.batch_size
+    return min(function.batch_size, function.n_samples - first)
+
+
+@jit
+def batch_weight(function, batch):
+    """Weight of each sample in a batch, so that batches are unbiased.
+
+    With N batches of n samples the weight is N / n, for a short last batch
+    too: the plain average over batches is then exactly the full function.
+    """
+    if batch == FULL:
+        return 1.0 / function.n_samples
+    return function.n_batches / function.n_samples
+
+
+def resolve_batch_size(batch_size, n_samples):
+    """Number of samples in a batch: ``batch_size``, or all for "full"."""
+    return n_samples if batch_size == "full" else batch_size

@@ -1,0 +1,119 @@
+"""Checks of parameters and data: each error names what is allowed."""
+import numbers
+
+import numpy as np
+
+
+def _error(name, value, allowed):
+    return ValueError(f"{name}={value!r} is not valid: {allowed}")
+
+
+def _is_real(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def positive(name, value):
+    """Check that a parameter is a finite number > 0.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and what is allowed, as for every
+        check of this module.
+    """
+    if not _is_real(value) or not np.isfinite(value) or value <= 0:
+        raise _error(name, value, "a finite number > 0 is needed")
+
+
+def at_least(minimum):
+    """Check that a parameter is a finite number >= ``minimum``."""
+    def check(name, value):
+        if not _is_real(value) or not np.isfinite(value) or value < minimum:
+            raise _error(
+                name, value, f"a finite number >= {minimum} is needed")
+    return check
+
+
+def in_unit_interval(name, value):
+    """Check that a parameter lies in [0, 1)."""
+    if not _is_real(value) or not 0 <= value < 1:
+        raise _error(name, value, "a number in [0, 1) is needed")
+
+
+non_negative = at_least(0)
+
+
+def fraction(name, value):
+    """Check that a parameter lies in (0, 1]."""
+    if not _is_real(value) or not 0 < value <= 1:
+        raise _error(name, value, "a number in (0, 1] is needed")
+
+
+def positive_int(name, value):
+    """Check that a parameter is an integer >= 1."""
+    if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
+            or value < 1):
+        raise _error(name, value, "an integer >= 1 is needed")
+
+
+def one_of(*choices):
+    """Check that a parameter is one of the given values."""
+    def check(name, value):
+        if value not in choices:
+            raise _error(
+                name, value,
+                f"allowed are {', '.join(map(repr, choices))}",
+            )
+    return check
+
+
+def batch_size(value, n_inner, n_outer):
+    """Check a batch size against both numbers of samples."""
+    if isinstance(value, str) and value == "full":
+        return
+    limit = min(n_inner, n_outer)
+    if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
+            or not 1 <= value <= limit):
+        raise _error(
+            "batch_size", value,
+            f"an integer between 1 and {limit} (the smaller of {n_inner} "
+            f"inner and {n_outer} outer samples) or 'full' (all samples of "
+            "each level at every iteration) is needed",
+        )
+
+
+def samples(name, X, y):
+    """Check features and labels of a binary problem; labels become +-1.
+
+    Parameters
+    ----------
+    name : str
+        Which data this is, for the error.
+    X : array-like, shape (n_samples, n_features)
+    y : array-like, shape (n_samples,)
+        Exactly two classes; the larger label becomes +1.
+
+    Returns
+    -------
+    X : array of float64, shape (n_samples, n_features)
+    y : array of float64, shape (n_samples,)
+        Values -1 and 1.
+    """
+    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or not X.size:
+        raise _error(
+            f"{name} shapes (X, y)", (X.shape, y.shape),
+            "(n, p) and (n,) with n, p >= 1 are needed",
+        )
+    bad = np.count_nonzero(~np.isfinite(X))
+    if bad:
+        raise _error(f"{name} X", f"{bad} NaN or infinite entries",
+                     "all entries must be finite")
+    if y.dtype.kind == "f" and not np.all(np.isfinite(y)):
+        raise _error(f"{name} y", "NaN or infinite labels",
+                     "all labels must be finite")
+    classes = np.unique(y)
+    if len(classes) != 2:
+        raise _error(f"{name} y", f"classes {classes[:5].tolist()}",
+                     "exactly two classes are needed")
+    return X, np.where(y == classes[1], 1.0, -1.0)

@@ -1,0 +1,60 @@
+"""Base class of the datasets."""
+from abc import abstractmethod
+
+import numpy as np
+from benchopt import BaseDataset
+
+
+class BilevelDataset(BaseDataset):
+    """A dataset that makes a ``BilevelProblem``.
+
+    benchopt ends a whole run where ``get_data`` raises. Data that cannot be
+    had, that is damaged, or that is asked for with a parameter that is not
+    allowed, is instead handed on as the reason for which the objective skips
+    this dataset, and the rest of the run goes on.
+    """
+
+    @abstractmethod
+    def get_problem(self):
+        """Load or simulate the data.
+
+        Returns
+        -------
+        BilevelProblem
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not allowed or the data is not valid.
+        OSError
+            If the data cannot be had.
+        """
+
+    def get_data(self):
+        """Keyword arguments of ``Objective.set_data``."""
+        try:
+            return dict(problem=self.get_problem(), reason=None)
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            return dict(problem=None, reason=f"{self.name}: {reason}")
+
+    def random_generator(self):
+        """Generator that depends on benchopt's ``--seed`` alone.
+
+        Datasets draw the start from it, which is thus the same for every
+        solver and every repetition.
+        """
+        return np.random.default_rng(self.get_seed())
+
+
+def logistic_start(rng, n_features, reg_parametrization):
+    """Start of hyperparameter selection: z ~ N(0, I), penalties ~ U(0, 1).
+
+    Returns
+    -------
+    z, x : array of float64, shape (n_features,)
+    """
+    z = rng.standard_normal(n_features)
+    penalties = rng.uniform(size=n_features)
+    exponential = reg_parametrization == "exponential"
+    return z, np.log(penalties) if exponential else penalties

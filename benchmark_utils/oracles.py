@@ -1,0 +1,167 @@
+"""The oracles: how a compiled solver asks a function for its derivatives.
+
+A *function* is the inner function G or the outer function F of a problem,
+cut into batches (``LogisticBatches``, ``QuadraticBatches``, ...). A solver
+calls the oracles below on it, without knowing which kind it is; Numba
+resolves each call at compile time to the kernel that the kind registered.
+From plain Python, the same names call the same compiled kernels.
+
+==========================================  ===============================
+call                                        writes (``out``, 1-D, float64)
+==========================================  ===============================
+``value(f, batch, z, x)``                   returns f_I(z, x)
+``grad_z(f, batch, z, x, out)``             gradient in the inner variable
+``grad_x(f, batch, z, x, out)``             gradient in the outer variable
+``hvp(f, batch, z, x, v, out)``             Hessian-vector product in z
+``cross(f, batch, z, x, v, out)``           cross derivative, in x, times v
+``gradients(f, batch, z, x, out_z,          ``grad_z`` and ``grad_x``,
+out_x)``                                    in one pass
+``directions(f, batch, z, x, v, out_grad,   ``grad_z``, ``hvp``, ``cross``,
+out_hvp, out_cross)``                       in one pass
+``project(f, x)``                           x, onto its feasible set
+==========================================  ===============================
+
+``batch`` is the index of a mini-batch, or ``FULL`` for all samples. Each
+derivative on a batch of b samples adds b to ``f.oracle_calls``, whether or
+not it is computed in one pass with others; ``value`` and ``project`` add
+nothing. Oracles overwrite ``out`` and change nothing else.
+"""
+from numba import types
+from numba.extending import overload
+
+_KERNELS = {}
+
+
+def register(function_type, **kernels):
+    """Give the kernels of a kind of function.
+
+    Parameters
+    ----------
+    function_type : type
+        The ``NamedTuple`` that holds the data of the function.
+    **kernels : dispatcher
+        One compiled function for each name in the table above, with exactly
+        the arguments given there.
+
+    Raises
+    ------
+    ValueError
+        If a kernel is missing or has a name that is not an oracle.
+    """
+    wrong = set(kernels).symmetric_difference(_ORACLES)
+    if wrong:
+        raise ValueError(
+            f"kernels of {function_type.__name__}: missing or unknown "
+            f"{sorted(wrong)}, allowed are exactly {sorted(_ORACLES)}"
+        )
+    _KERNELS[function_type] = kernels
+
+
+def _kernel(name, numba_type):
+    """Kernel for a Numba type, or None where the type is no function."""
+    if isinstance(numba_type, types.NamedTuple):
+        return _KERNELS.get(numba_type.instance_class, {}).get(name)
+    return None
+
+
+def value(f, batch, z, x):
+    """Value f_I(z, x) on a batch (float)."""
+    return _KERNELS[type(f)]["value"](f, batch, z, x)
+
+
+@overload(value)
+def _value(f, batch, z, x):
+    kernel = _kernel("value", f)
+    if kernel:
+        return lambda f, batch, z, x: kernel(f, batch, z, x)
+
+
+def grad_z(f, batch, z, x, out):
+    """Gradient in z: out (p,)."""
+    _KERNELS[type(f)]["grad_z"](f, batch, z, x, out)
+
+
+@overload(grad_z)
+def _grad_z(f, batch, z, x, out):
+    kernel = _kernel("grad_z", f)
+    if kernel:
+        return lambda f, batch, z, x, out: kernel(f, batch, z, x, out)
+
+
+def grad_x(f, batch, z, x, out):
+    """Gradient in x: out (d,)."""
+    _KERNELS[type(f)]["grad_x"](f, batch, z, x, out)
+
+
+@overload(grad_x)
+def _grad_x(f, batch, z, x, out):
+    kernel = _kernel("grad_x", f)
+    if kernel:
+        return lambda f, batch, z, x, out: kernel(f, batch, z, x, out)
+
+
+def hvp(f, batch, z, x, v, out):
+    """Hessian in z times v: out (p,)."""
+    _KERNELS[type(f)]["hvp"](f, batch, z, x, v, out)
+
+
+@overload(hvp)
+def _hvp(f, batch, z, x, v, out):
+    kernel = _kernel("hvp", f)
+    if kernel:
+        return lambda f, batch, z, x, v, out: kernel(f, batch, z, x, v, out)
+
+
+def cross(f, batch, z, x, v, out):
+    """Cross derivative times v: out (d,)."""
+    _KERNELS[type(f)]["cross"](f, batch, z, x, v, out)
+
+
+@overload(cross)
+def _cross(f, batch, z, x, v, out):
+    kernel = _kernel("cross", f)
+    if kernel:
+        return lambda f, batch, z, x, v, out: kernel(f, batch, z, x, v, out)
+
+
+def gradients(f, batch, z, x, out_z, out_x):
+    """Both gradients in one pass: out_z (p,) and out_x (d,)."""
+    _KERNELS[type(f)]["gradients"](f, batch, z, x, out_z, out_x)
+
+
+@overload(gradients)
+def _gradients(f, batch, z, x, out_z, out_x):
+    kernel = _kernel("gradients", f)
+    if kernel:
+        return lambda f, batch, z, x, out_z, out_x: kernel(
+            f, batch, z, x, out_z, out_x)
+
+
+def directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
+    """``grad_z``, ``hvp`` and ``cross`` in one pass."""
+    _KERNELS[type(f)]["directions"](
+        f, batch, z, x, v, out_grad, out_hvp, out_cross)
+
+
+@overload(directions)
+def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
+    kernel = _kernel("directions", f)
+    if kernel:
+        return lambda f, batch, z, x, v, out_grad, out_hvp, out_cross: kernel(
+            f, batch, z, x, v, out_grad, out_hvp, out_cross)
+
+
+def project(f, x):
+    """Project x (d,) in place onto the feasible set of the outer problem."""
+    _KERNELS[type(f)]["project"](f, x)
+
+
+@overload(project)
+def _project(f, x):
+    kernel = _kernel("project", f)
+    if kernel:
+        return lambda f, x: kernel(f, x)
+
+
+_ORACLES = ("value", "grad_z", "grad_x", "hvp", "cross", "gradients",
+            "directions", "project")

@@ -1,0 +1,57 @@
+"""A bilevel problem: what a dataset makes and every solver receives."""
+import numpy as np
+
+
+class BilevelProblem:
+    """min_x h(x) = F(z*(x), x) with z*(x) = argmin_z G(z, x).
+
+    Parameters
+    ----------
+    inner, outer : function
+        G and F, for instance ``LogisticRegression`` or ``Quadratic``:
+        objects with ``value``, ``grad_z``, ``grad_x``, ``grad_hessian``,
+        ``cross``, ``project`` and ``batches``.
+    inner_start : array of float64, shape (p,)
+    outer_start : array of float64, shape (d,)
+        Where every solver starts, in every repetition.
+    minimum : tuple of (array of shape (d,), float), optional
+        The minimiser of h and min h, where they are known.
+
+    Raises
+    ------
+    ValueError
+        If the functions or the starts disagree on p or d.
+    """
+
+    def __init__(self, inner, outer, inner_start, outer_start, minimum=None):
+        shapes = {
+            "outer function": (outer.inner_dim, outer.outer_dim),
+            "start": (np.size(inner_start), np.size(outer_start)),
+        }
+        for name, shape in shapes.items():
+            if shape != (inner.inner_dim, inner.outer_dim):
+                raise ValueError(
+                    f"dimensions (inner, outer)={shape} of the {name} are "
+                    "not valid: the inner function has "
+                    f"{(inner.inner_dim, inner.outer_dim)}; inner and outer "
+                    "data need the same number of features"
+                )
+        self.inner, self.outer = inner, outer
+        self.inner_dim, self.outer_dim = inner.inner_dim, inner.outer_dim
+        self.inner_start = np.array(inner_start, dtype=float)
+        self.outer_start = np.array(outer_start, dtype=float)
+        self.minimum = minimum
+
+    def batches(self, batch_size):
+        """G and F for the compiled oracles, in batches of one size.
+
+        Parameters
+        ----------
+        batch_size : int or "full"
+
+        Returns
+        -------
+        G, F : NamedTuple
+            With counters of oracle calls at 0.
+        """
+        return self.inner.batches(batch_size), self.outer.batches(batch_size)

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+from benchopt.config import get_data_path
+from libsvmdata.core import ALL_DATASETS, fetch_dataset
+
+from benchmark_utils.dataset import BilevelDataset, logistic_start
+from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.problem import BilevelProblem
+
+
+class Dataset(BilevelDataset):
+    """Selection of one ridge penalty per feature, on IJCNN1.
+
+    D. Prokhorov, "IJCNN 2001 neural network competition", as distributed by
+    LIBSVM: 49 990 training and 91 701 validation samples of 22 features. The
+    problem of the figure in M. Dagréou et al., NeurIPS 2022.
+
+    The data is downloaded by libsvmdata, once, to ``$LIBSVMDATA_HOME``. To
+    use a local copy, point ``data_paths: ijcnn1`` of the benchmark's
+    ``config.yml`` to a folder with the four files ``ijcnn1_X.npy``,
+    ``ijcnn1_y.npy``, ``ijcnn1_test_X.npy`` and ``ijcnn1_test_y.npy``.
+
+    Parameters
+    ----------
+    reg_parametrization : {"exponential", "linear"}
+        Penalty 1/2 sum_k e^{x_k} z_k^2, or 1/2 sum_k x_k z_k^2 on x >= 0.
+    """
+
+    name = "ijcnn1"
+    requirements = ["pip::libsvmdata"]
+
+    parameters = {"reg_parametrization": ["exponential"]}
+
+    # The download is the same whatever the parameters and the seed.
+    prepare_cache_ignore = "all"
+
+    shapes = {"ijcnn1": (49_990, 22), "ijcnn1_test": (91_701, 22)}
+
+    def prepare(self):
+        for name in self.shapes:
+            self._load(name)
+
+    def get_problem(self):
+        inner = LogisticRegression(
+            *self._load("ijcnn1"), name="ijcnn1",
+            reg_parametrization=self.reg_parametrization)
+        outer = LogisticRegression(
+            *self._load("ijcnn1_test"), name="ijcnn1_test")
+        return BilevelProblem(inner, outer, *logistic_start(
+            self.random_generator(), inner.inner_dim,
+            self.reg_parametrization))
+
+    def _load(self, name):
+        """Features and labels of one of the two sets, checked for shape."""
+        local = Path(get_data_path("ijcnn1"))
+        folder = local if local.is_dir() else ALL_DATASETS[name].dataset_dir
+        files = [folder / f"{name}_{part}.npy" for part in "Xy"]
+        if local.is_dir() or all(file.exists() for file in files):
+            X, y = map(_read, files)
+        else:
+            X, y = _download(name, folder)
+        for file, array, shape in [
+                (files[0], X, self.shapes[name]),
+                (files[1], y, self.shapes[name][:1])]:
+            if array.shape != shape:
+                raise ValueError(
+                    f"{file} has shape {array.shape}, not {shape}: remove "
+                    "it and run 'benchopt prepare' to download it again")
+        return X, y
+
+
+def _read(file):
+    """An array from a file, which the error names if it is damaged."""
+    try:
+        return np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{file} is damaged ({error}): remove it and run "
+            "'benchopt prepare' to download it again") from error
+
+
+def _download(name, folder):
+    """What libsvmdata fetches, or an error saying where it looked."""
+    try:
+        return fetch_dataset(name)
+    except Exception as error:  # Whatever a download may raise.
+        raise OSError(
+            f"no {name} in {folder}, and the download failed ({error}); set "
+            "LIBSVMDATA_HOME to the folder that holds libsvm/"
+            f"{name}_X.npy, or make it available and run "
+            "'benchopt prepare'") from error

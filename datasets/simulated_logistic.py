@@ -1,0 +1,60 @@
+import numpy as np
+
+from benchmark_utils import checks
+from benchmark_utils.dataset import BilevelDataset, logistic_start
+from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.problem import BilevelProblem
+
+
+class Dataset(BilevelDataset):
+    """Selection of one ridge penalty per feature, on simulated data.
+
+    Features are Gaussian with standard deviations from 1 down to 0.1. The
+    label is the sign of <x, w> + noise * e, where e is standard Gaussian and
+    every other entry of the true w is 0: those features deserve a penalty.
+
+    Parameters
+    ----------
+    n_train, n_validation : int
+        Numbers of samples of the inner and the outer loss.
+    n_features : int
+    noise : float, >= 0
+        Relative to the standard deviation of <x, w>.
+    reg_parametrization : {"exponential", "linear"}
+        Penalty 1/2 sum_k e^{x_k} z_k^2, or 1/2 sum_k x_k z_k^2 on x >= 0.
+    """
+
+    name = "simulated_logistic"
+
+    parameters = {
+        "n_train, n_validation": [(10_000, 10_000)],
+        "n_features": [20],
+        "noise": [1.0],
+        "reg_parametrization": ["exponential"],
+    }
+
+    test_config = {"n_train, n_validation": (200, 150), "n_features": 6}
+
+    def get_problem(self):
+        for size in ("n_train", "n_validation", "n_features"):
+            checks.positive_int(size, getattr(self, size))
+        checks.non_negative("noise", self.noise)
+        rng = self.random_generator()
+        weights = rng.standard_normal(self.n_features)
+        weights[1::2] = 0.0
+        scales = np.logspace(0, -1, self.n_features)
+        inner = LogisticRegression(
+            *self._samples(rng, self.n_train, scales, weights),
+            reg_parametrization=self.reg_parametrization, name="training")
+        outer = LogisticRegression(
+            *self._samples(rng, self.n_validation, scales, weights),
+            name="validation")
+        return BilevelProblem(inner, outer, *logistic_start(
+            rng, self.n_features, self.reg_parametrization))
+
+    def _samples(self, rng, n_samples, scales, weights):
+        X = rng.standard_normal((n_samples, self.n_features))
+        X *= scales
+        noise = self.noise * np.linalg.norm(scales * weights)
+        signal = X @ weights + noise * rng.standard_normal(n_samples)
+        return X, np.where(signal > 0, 1.0, -1.0)

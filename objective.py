@@ -1,0 +1,83 @@
+import numpy as np
+from benchopt import BaseObjective
+
+from benchmark_utils import SOURCE_HASH, checks
+from benchmark_utils.reference import metrics
+from benchmark_utils.stopping import BudgetCriterion
+
+
+class Objective(BaseObjective):
+    """min_x h(x) = F(z*(x), x) subject to z*(x) = argmin_z G(z, x).
+
+    F and G are averages over samples. A pair (z, x) is judged by h(x) and by
+    the norm of the gradient of h at x, both computed from the exact solution
+    z*(x) of the inner problem, whatever z is.
+
+    Parameters
+    ----------
+    max_seconds : float
+        Time that a solver may spend before its run ends, in seconds, without
+        the time of the evaluations. At least one evaluation comes after it.
+    """
+
+    name = "Bilevel optimization"
+    url = "https://github.com/benchopt/benchmark_bilevel"
+    min_benchopt_version = "1.10"
+    requirements = [
+        "numpy", "scipy", "numba", "pip::libsvmdata",
+    ]
+
+    parameters = {"max_seconds": [3.0]}
+
+    sampling_strategy = "callback"
+    stopping_criterion = BudgetCriterion()
+
+    test_dataset_name = "quadratic"
+    test_config = {"max_seconds": 0.1}
+
+    def skip(self, problem, reason):
+        return problem is None, reason
+
+    def set_data(self, problem, reason):
+        checks.positive("max_seconds", self.max_seconds)
+        self.problem = problem
+
+    def get_objective(self):
+        return dict(problem=self.problem)
+
+    def evaluate_result(self, inner_var, outer_var, oracle_calls):
+        """Metrics of a pair (z, x).
+
+        Parameters
+        ----------
+        inner_var : array of float64, shape (p,)
+        outer_var : array of float64, shape (d,)
+        oracle_calls : int
+            Derivatives of single samples that the solver has computed.
+
+        Returns
+        -------
+        dict
+            ``value`` = h(x), ``grad_norm``, ``inner_distance``,
+            ``value_gap`` where min h is known, and ``oracle_calls``.
+        """
+        return dict(
+            **metrics(self.problem, inner_var, outer_var),
+            oracle_calls=oracle_calls,
+        )
+
+    def get_one_result(self):
+        return dict(
+            inner_var=np.zeros(self.problem.inner_dim),
+            outer_var=self.problem.outer_start,
+            oracle_calls=0,
+        )
+
+    # benchopt caches finished runs by the files of solver, dataset and
+    # objective. The state below adds the shared code, so that no result of
+    # an older version of it is taken for a new one.
+    def _get_state(self):
+        return {"source_hash": SOURCE_HASH}
+
+    def __setstate__(self, state):
+        pass
