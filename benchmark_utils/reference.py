@@ -56,7 +56,10 @@ def solve_inner(inner, x, z):
         # gradient keeps the decrement above the threshold, it stalls at
         # that level: then nothing more can be gained.
         stalled = decrement < 1e-16 and decrement > 0.25 * smallest
-        if decrement <= _CONVERGED or stalled:
+        # Where G has no minimiser, on separable data, the decrement vanishes
+        # as z runs off, but the step does not.
+        settled = np.max(np.abs(step)) <= 1e-6 * (1 + np.max(np.abs(z)))
+        if settled and (decrement <= _CONVERGED or stalled):
             return z - step, factor
         smallest = min(smallest, decrement)
         if decrement < 1e-4:

@@ -24,14 +24,18 @@ def make_problem(name, seed=0, **parameters):
 def make_solver(name, problem, seed=0, repetition=0, **parameters):
     """Solver set on a problem, ready for ``run_solver``."""
     solver = SOLVERS[name].get_instance(**parameters)
-    solver._inherit_stopping_criterion(OBJECTIVE)
     RunContext().set_run_context(
         "objective", "dataset", solver, repetition=repetition,
         base_seed=seed)
+    set_solver(solver, problem)
+    return solver
+
+
+def set_solver(solver, problem):
+    """Set a solver on a problem that it must not skip."""
     skip, reason = solver.skip(problem=problem)
     assert not skip, reason
     solver.set_objective(problem=problem)
-    return solver
 
 
 def run_solver(solver, n_iterations):

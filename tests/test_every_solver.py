@@ -1,7 +1,10 @@
 """What every solver in ``solvers/`` must do, found without registration."""
+import sys
+
 import numpy as np
 import pytest
-from conftest import SOLVERS, make_solver, run_solver
+from conftest import SOLVERS, make_solver, run_solver, set_solver
+from numba.core.dispatcher import Dispatcher
 
 from benchmark_utils.reference import metrics
 
@@ -67,6 +70,23 @@ def test_warm_up_leaves_no_trace(name, problem):
     warm = make_solver(name, problem, **small(name))
     warm.warm_up()
     assert same(run_solver(cold, 12), run_solver(warm, 12))
+
+
+def test_nothing_is_compiled_while_timed(name, quadratic, logistic):
+    """One solver on one dataset after the other, as in a benchopt run."""
+    solver = make_solver(name, quadratic, **small(name))
+    compiled = [
+        function for function in vars(sys.modules[type(solver).__module__])
+        .values() if isinstance(function, Dispatcher)
+    ]
+    for problem in (quadratic, logistic):
+        set_solver(solver, problem)
+        solver.warm_up()
+        solver.pre_run_hook(None)
+        before = [len(function.signatures) for function in compiled]
+        run_solver(solver, 8)
+        assert before == [len(f.signatures) for f in compiled], (
+            f"{name} compiles in run, where it is timed")
 
 
 def test_eval_freq_does_not_change_the_iterates(name, problem):
