@@ -33,15 +33,17 @@ class Dataset(BilevelDataset):
     name = "quadratic"
 
     parameters = {
-        "n_inner, n_outer": [(1024, 1024)],
-        "inner_dim, outer_dim": [(20, 10)],
+        "n_inner": [1024],
+        "n_outer": [1024],
+        "inner_dim": [20],
+        "outer_dim": [10],
         "conditioning": [10.0],
         "coupling": [0.5],
         "noise": [1.0],
     }
 
     test_config = {
-        "n_inner, n_outer": (64, 96), "inner_dim, outer_dim": (5, 3),
+        "n_inner": 64, "n_outer": 96, "inner_dim": 5, "outer_dim": 3,
     }
 
     def get_problem(self):

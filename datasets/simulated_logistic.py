@@ -27,13 +27,14 @@ class Dataset(BilevelDataset):
     name = "simulated_logistic"
 
     parameters = {
-        "n_train, n_validation": [(10_000, 10_000)],
+        "n_train": [10_000],
+        "n_validation": [10_000],
         "n_features": [20],
         "noise": [1.0],
         "reg_parametrization": ["exponential"],
     }
 
-    test_config = {"n_train, n_validation": (200, 150), "n_features": 6}
+    test_config = {"n_train": 200, "n_validation": 150, "n_features": 6}
 
     def get_problem(self):
         for size in ("n_train", "n_validation", "n_features"):
