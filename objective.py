@@ -24,7 +24,7 @@ class Objective(BaseObjective):
     url = "https://github.com/benchopt/benchmark_bilevel"
     min_benchopt_version = "1.10"
     requirements = [
-        "numpy", "scipy", "numba", "pip::libsvmdata",
+        "numpy", "scipy", "numba", "threadpoolctl",
     ]
 
     parameters = {"max_seconds": [3.0]}

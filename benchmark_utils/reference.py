@@ -1,6 +1,11 @@
 """The exact solution of the inner problem, and the metrics made from it."""
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from threadpoolctl import ThreadpoolController
+
+# Threads of BLAS that still spin after an evaluation would take the processor
+# from the solver whose clock then runs, or from the one beside it (-j 2).
+_THREADS = ThreadpoolController()
 
 # Newton's decrement squared, below which the quadratic convergence makes the
 # next iterate exact to machine precision.
@@ -118,7 +123,8 @@ def metrics(problem, z, x):
     if not (np.all(np.isfinite(z)) and np.all(np.isfinite(x))):
         return diverged
     # Where z has nearly diverged, overflow is an answer, not an accident.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with (np.errstate(over="ignore", invalid="ignore"),
+          _THREADS.limit(limits=1, user_api="blas")):
         try:
             z_star, factor = solve_inner(problem.inner, x, z)
         except InnerProblemError:

@@ -1,60 +1,16 @@
-"""Fixtures: small problems, and solvers set on them as benchopt would."""
-from pathlib import Path
-
+"""Fixtures: small problems."""
 import numpy as np
 import pytest
-from benchopt.benchmark import Benchmark
-from benchopt.utils.run_context import RunContext
-
-ROOT = Path(__file__).resolve().parent.parent
-BENCHMARK = Benchmark(ROOT)
-OBJECTIVE = BENCHMARK.get_benchmark_objective()
-SOLVERS = {solver.name: solver for solver in BENCHMARK.get_solvers()}
-DATASETS = {dataset.name: dataset for dataset in BENCHMARK.get_datasets()}
-
-
-def make_problem(name, seed=0, **parameters):
-    """Problem of a dataset with the given parameters."""
-    dataset = DATASETS[name].get_instance(**parameters)
-    RunContext().set_run_context(
-        "objective", dataset, "solver", repetition=0, base_seed=seed)
-    return dataset.get_problem()
-
-
-def make_solver(name, problem, seed=0, repetition=0, **parameters):
-    """Solver set on a problem, ready for ``run_solver``."""
-    solver = SOLVERS[name].get_instance(**parameters)
-    RunContext().set_run_context(
-        "objective", "dataset", solver, repetition=repetition,
-        base_seed=seed)
-    set_solver(solver, problem)
-    return solver
-
-
-def set_solver(solver, problem):
-    """Set a solver on a problem that it must not skip."""
-    skip, reason = solver.skip(problem=problem)
-    assert not skip, reason
-    solver.set_objective(problem=problem)
-
-
-def run_solver(solver, n_iterations):
-    """Run for this many iterations, in steps of ``eval_freq``.
-
-    Returns the result of ``get_result`` at the end. The number of iterations
-    must be a multiple of ``eval_freq``.
-    """
-    eval_freq = getattr(solver, "eval_freq", 1)
-    assert n_iterations % eval_freq == 0
-    n_calls = 0
-
-    def callback():
-        nonlocal n_calls
-        n_calls += 1
-        return n_calls <= n_iterations // eval_freq
-
-    solver.run(callback)
-    return solver.get_result()
+from harness import (  # noqa: F401
+    DATASETS,
+    OBJECTIVE,
+    ROOT,
+    SOLVERS,
+    make_problem,
+    make_solver,
+    run_solver,
+    set_solver,
+)
 
 
 @pytest.fixture

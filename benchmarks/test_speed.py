@@ -1,0 +1,204 @@
+"""Speed of steps, passes, evaluations and compilation.
+
+    pip install -r requirements-bench.txt
+    pytest benchmarks/ --benchmark-only [--batch-size 8] [--large]
+
+IJCNN1 is used where it can be had, else simulated data of its shape. Every
+ratio is the median over rounds in which both times were taken in turn.
+"""
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import note
+from harness import ROOT, SOLVERS, make_problem, make_solver
+
+from benchmark_utils.batches import FULL, draw
+from benchmark_utils.compiled import jit
+from benchmark_utils.oracles import directions
+from benchmark_utils.reference import metrics, solve_inner
+
+N_STEPS = 2000
+# Steps per call where an iteration is longer than a mini-batch step.
+LONG = {"VRBO": 1, "BOME": 1, "PZOBO": 1, "ITD": 1, "AID-GD": 1,
+        "F2SA": 100, "StocBiO": 100, "AmIGO": 100, "BSA": 100}
+STOCHASTIC = sorted(
+    name for name, solver in SOLVERS.items()
+    if "batch_size" in solver.parameters)
+
+
+@pytest.fixture(scope="session")
+def problem():
+    try:
+        return make_problem("ijcnn1")
+    except OSError:
+        return make_problem("simulated_logistic", n_train=49_990,
+                            n_validation=91_701, n_features=22)
+
+
+@jit
+def read_blocks(rows_G, rows_F, inner_batches, outer_batches, n):
+    """Sum of the numbers in n pairs of blocks: just reads them."""
+    total = 0.0
+    for _ in range(n):
+        i, j = draw(inner_batches), draw(outer_batches)
+        for k in range(rows_G.shape[1]):
+            for c in range(rows_G.shape[2]):
+                total += rows_G[i, k, c]
+        for k in range(rows_F.shape[1]):
+            for c in range(rows_F.shape[2]):
+                total += rows_F[j, k, c]
+    return total
+
+
+def prepared(name, problem, batch_size, **parameters):
+    """A solver in its first iterations, and a function that does n more."""
+    if "batch_size" in SOLVERS[name].parameters:
+        parameters["batch_size"] = batch_size
+    solver = make_solver(name, problem, **parameters)
+    solver.warm_up()
+    solver._reset()
+    solver.start()
+
+    def advance(n):
+        solver.advance(n)
+        solver.t += n
+
+    return solver, advance
+
+
+def calls_of(solver, advance, n):
+    before = solver.G.oracle_calls[0] + solver.F.oracle_calls[0]
+    advance(n)
+    return solver.G.oracle_calls[0] + solver.F.oracle_calls[0] - before
+
+
+@pytest.mark.parametrize("name, limit", [("SOBA", 2.5), ("SABA", 3.5)])
+def test_step_against_plain_read(name, limit, problem, batch_size, compare):
+    solver, advance = prepared(name, problem, batch_size)
+
+    def read():
+        read_blocks(solver.G.rows, solver.F.rows, solver.inner_batches,
+                    solver.outer_batches, N_STEPS)
+
+    compare(f"{name} step / read of its blocks", lambda: advance(N_STEPS),
+            read, per=N_STEPS, limit=limit)
+
+
+@pytest.mark.parametrize("name", [n for n in STOCHASTIC if n != "SOBA"])
+def test_step_against_soba(name, problem, batch_size, compare):
+    parameters = {}
+    if name in ("SRBA", "VRBO"):
+        # No refresh while timed, but for the first, before the rounds.
+        parameters["period_frac"] = 1e6
+    if name == "SPABA":
+        parameters["prob"] = 1e-12
+    solver, advance = prepared(name, problem, batch_size, **parameters)
+    soba, advance_soba = prepared("SOBA", problem, batch_size)
+    n = LONG.get(name, N_STEPS)
+    advance(1)
+    per_step = calls_of(solver, advance, n) / n
+    soba_step = calls_of(soba, advance_soba, N_STEPS) / N_STEPS
+    n_soba = max(1, round(n * per_step / soba_step))
+    # As many oracle calls on both sides: the ratio of times is then the
+    # cost of an oracle call relative to one of SOBA.
+    compare(f"{name}, {per_step / soba_step:.2f} x the calls of SOBA",
+            lambda: advance(n), lambda: advance_soba(n_soba), per=n,
+            limit=1.2)
+
+
+@jit
+def read_all(rows, n):
+    total = 0.0
+    for _ in range(n):
+        for b in range(rows.shape[0]):
+            for k in range(rows.shape[1]):
+                for c in range(rows.shape[2]):
+                    total += rows[b, k, c]
+    return total
+
+
+def test_full_direction_against_plain_pass(problem, compare):
+    G, _ = problem.batches(64)
+    z, x = problem.inner_start, problem.outer_start
+    out = [np.empty_like(z) for _ in range(3)]
+    compare("directions on all samples / plain pass",
+            lambda: directions(G, FULL, z, x, z, *out),
+            lambda: read_all(G.rows, 1), unit=1e-3, limit=2.5)
+
+
+def test_evaluation(problem, measure):
+    z, _ = solve_inner(problem.inner, problem.outer_start,
+                       problem.inner_start)
+    z = z + 1e-2 * np.random.default_rng(0).standard_normal(z.size)
+    measure("all metrics, warm", lambda: metrics(
+        problem, z, problem.outer_start), limit=0.04)
+
+
+def test_samples_a_second(problem, benchmark):
+    """SOBA for several batch sizes; noted per sample of one level."""
+    times = {}
+    for size in (1, 8, 64, 512):
+        _, advance = prepared("SOBA", problem, size)
+        n = max(50, 64 * N_STEPS // max(64, size))
+        advance(n)
+        runs = []
+        for _ in range(7):
+            start = __import__("time").perf_counter()
+            advance(n)
+            runs.append(__import__("time").perf_counter() - start)
+        times[size] = np.median(runs) / n
+        note(f"SOBA step, batch {size}: "
+             f"{size / times[size] / 1e6:.1f} M samples/s", times[size],
+             1e-6)
+    benchmark.pedantic(lambda: None, rounds=1)
+
+
+WARM_UP = """
+import sys, time, json
+sys.path.insert(0, "tests")
+from harness import SOLVERS, make_problem, make_solver
+problem = make_problem("simulated_logistic", n_train=500, n_validation=500,
+                       n_features=22)
+times = {}
+for name in sys.argv[1:]:
+    solver = make_solver(name, problem)
+    start = time.perf_counter()
+    solver.warm_up()
+    times[name] = time.perf_counter() - start
+print(json.dumps(times))
+"""
+
+
+@pytest.mark.parametrize("name", sorted(
+    name for name, solver in SOLVERS.items() if solver.is_installed()))
+def test_warm_up(name, tmp_path, benchmark):
+    """Cold and from the cache, each in a process of its own."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    times = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", WARM_UP, name], cwd=ROOT,
+            env=environment, capture_output=True, text=True, check=True)
+        times.append(json.loads(done.stdout.splitlines()[-1])[name])
+    note(f"{name} warm-up, cold", times[0], 1.0, 5.0)
+    note(f"{name} warm-up, from cache", times[1], 1.0, 0.6)
+    benchmark.pedantic(lambda: None, rounds=1)
+
+
+def test_large(request, batch_size, compare):
+    """A step must not cost more on 10 million samples, misses aside."""
+    if not request.config.getoption("--large"):
+        pytest.skip("--large is not given")
+    steps = []
+    for n in (10_000_000, 50_000):
+        problem = make_problem(
+            "simulated_logistic", n_train=n, n_validation=n, n_features=22)
+        steps.append(prepared("SOBA", problem, batch_size)[1])
+        # The functions keep a second copy of the data, for the metrics.
+        del problem.inner.rows, problem.outer.rows
+    compare("SOBA step, 10^7 samples / 5 10^4", lambda: steps[0](N_STEPS),
+            lambda: steps[1](N_STEPS), per=N_STEPS, limit=2.0)
