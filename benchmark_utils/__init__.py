@@ -15,7 +15,11 @@ _HERE = Path(__file__).resolve().parent
 
 
 def source_hash():
-    """Hash of the sources of this package, as 16 hexadecimal digits."""
+    """Hash of the sources of this package, as 16 hexadecimal digits.
+
+    The folder ``reporting`` is not part of it: it reads results and has no
+    influence on them.
+    """
     digest = hashlib.sha256()
     for path in sorted(_HERE.glob("*.py")):
         digest.update(path.name.encode())

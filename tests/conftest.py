@@ -6,8 +6,10 @@ from harness import (  # noqa: F401
     OBJECTIVE,
     ROOT,
     SOLVERS,
+    copy_suite,
     make_problem,
     make_solver,
+    run,
     run_solver,
     set_solver,
 )
@@ -31,3 +33,17 @@ def logistic():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A real run of all solvers, without IJCNN1's data and network."""
+    folder = tmp_path_factory.mktemp("run")
+    suite = copy_suite(folder / "suite")
+    code, text = run(
+        ["-m", "benchopt", "run", ".", "--no-display", "-n", "12", "-o",
+         "*[max_seconds=0.5]", "-d", "ijcnn1", "-d", "simulated_logistic",
+         "-d", "quadratic"],
+        suite, LIBSVMDATA_HOME=str(folder / "empty"),
+        http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    return suite, code, text

@@ -1,4 +1,8 @@
 """Problems and solvers, made as benchopt makes them."""
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from benchopt.benchmark import Benchmark
@@ -53,3 +57,33 @@ def run_solver(solver, n_iterations):
 
     solver.run(callback)
     return solver.get_result()
+
+
+# What a run needs, without history, outputs and caches.
+PARTS = ["objective.py", "config.yml", "references.yml", "datasets",
+         "solvers", "benchmark_utils", "plots"]
+
+
+def copy_suite(target):
+    """A copy of the suite that tests may edit."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    target.mkdir()
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, target / part, ignore=ignore)
+        else:
+            shutil.copy(ROOT / part, target / part)
+    return target
+
+
+def run(command, cwd=ROOT, **environment):
+    """Run a command with this Python; return what it prints."""
+    environment = {**os.environ, **environment}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    # benchopt starts the pytest that it finds there.
+    environment["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), environment["PATH"]])
+    done = subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+    return done.returncode, done.stdout

@@ -1,43 +1,9 @@
 """The whole: cache of compiled code, benchopt's own test, a real run."""
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
-import pytest
-from conftest import ROOT
-
-# What a run needs, without history, outputs and caches.
-PARTS = ["objective.py", "datasets", "solvers", "benchmark_utils"]
-
-
-def copy_suite(target):
-    """A copy of the suite that tests may edit."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    target.mkdir()
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, target / part, ignore=ignore)
-        else:
-            shutil.copy(ROOT / part, target / part)
-    return target
-
-
-def run(command, cwd=ROOT, **environment):
-    """Run a command with this Python; return what it prints."""
-    environment = {**os.environ, **environment}
-    environment.pop("NUMBA_CACHE_DIR", None)
-    # benchopt starts the pytest that it finds there.
-    environment["PATH"] = os.pathsep.join(
-        [str(Path(sys.executable).parent), environment["PATH"]])
-    done = subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
-    return done.returncode, done.stdout
-
+from harness import copy_suite, run
 
 STEP = """
 from benchopt.benchmark import Benchmark
@@ -112,30 +78,16 @@ def test_benchopt_test():
     assert re.search(r"\d+ passed", text) and "failed" not in text
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A real run of all solvers, without IJCNN1's data and network."""
-    folder = tmp_path_factory.mktemp("run")
-    suite = copy_suite(folder / "suite")
-    code, text = run(
-        ["-m", "benchopt", "run", ".", "--no-display", "-n", "12", "-o",
-         "*[max_seconds=0.5]", "-d", "ijcnn1", "-d", "simulated_logistic",
-         "-d", "quadratic"],
-        suite, LIBSVMDATA_HOME=str(folder / "empty"),
-        http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
-    return suite, code, text
-
-
-def test_run_goes_on_where_data_cannot_be_had(finished):
-    _, code, text = finished
+def test_run_goes_on_where_data_cannot_be_had(finished_run):
+    _, code, text = finished_run
     assert code == 0, text
     assert "no ijcnn1 in" in text and "LIBSVMDATA_HOME" in text
     assert "Traceback" not in text
     assert "error" not in re.sub(r"URLError|urlopen error", "", text), text
 
 
-def test_run_writes_table_and_dashboard(finished):
-    suite = finished[0]
+def test_run_writes_table_and_dashboard(finished_run):
+    suite = finished_run[0]
     table, = (suite / "outputs").glob("*.parquet")
     results = pd.read_parquet(table)
     assert list((suite / "outputs").glob("*.html"))
@@ -167,8 +119,8 @@ def test_divergence_ends_as_such_and_the_run_goes_on(tmp_path):
     assert len(names) == 1 and "batch_size=64" in names[0]
 
 
-def test_progress_is_bounded_by_the_solver_time(finished):
-    table, = (finished[0] / "outputs").glob("*.parquet")
+def test_progress_is_bounded_by_the_solver_time(finished_run):
+    table, = (finished_run[0] / "outputs").glob("*.parquet")
     results = pd.read_parquet(table)
     # Evaluations are 1.5 times as many iterations apart.
     assert results["time"].max() < 0.5 * 4 + 5.0

@@ -1,0 +1,1 @@
+"""What reads results tables: curves, choices of parameters, styles."""
