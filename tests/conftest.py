@@ -1,18 +1,7 @@
 """Fixtures: small problems."""
 import numpy as np
 import pytest
-from harness import (  # noqa: F401
-    DATASETS,
-    OBJECTIVE,
-    ROOT,
-    SOLVERS,
-    copy_suite,
-    make_problem,
-    make_solver,
-    run,
-    run_solver,
-    set_solver,
-)
+from harness import copy_suite, make_problem, run
 
 
 @pytest.fixture

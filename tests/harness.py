@@ -6,13 +6,19 @@ import sys
 from pathlib import Path
 
 from benchopt.benchmark import Benchmark
+from benchopt.utils.dynamic_modules import _load_class_from_module
 from benchopt.utils.run_context import RunContext
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARK = Benchmark(ROOT)
 OBJECTIVE = BENCHMARK.get_benchmark_objective()
-SOLVERS = {solver.name: solver for solver in BENCHMARK.get_solvers()}
-DATASETS = {dataset.name: dataset for dataset in BENCHMARK.get_datasets()}
+# benchopt leaves the templates out; they are tested as shipped.
+SOLVERS = {solver.name: solver for solver in [
+    *BENCHMARK.get_solvers(), _load_class_from_module(
+        ROOT, ROOT / "solvers" / "template_solver.py", "Solver")]}
+DATASETS = {dataset.name: dataset for dataset in [
+    *BENCHMARK.get_datasets(), _load_class_from_module(
+        ROOT, ROOT / "datasets" / "template_dataset.py", "Dataset")]}
 
 
 def make_problem(name, seed=0, **parameters):

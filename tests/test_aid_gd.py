@@ -1,6 +1,6 @@
 """AID-GD: one iteration by hand, and convergence."""
 import numpy as np
-from conftest import make_solver, run_solver
+from harness import make_solver, run_solver
 from numpy.testing import assert_allclose
 
 from benchmark_utils.reference import metrics

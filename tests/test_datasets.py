@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from benchopt.utils.run_context import RunContext
-from conftest import DATASETS, OBJECTIVE, make_problem
+from harness import DATASETS, OBJECTIVE, make_problem
 
 from benchmark_utils import checks
 from benchmark_utils.logistic import LogisticRegression
@@ -33,7 +33,8 @@ def test_quadratic_has_the_promised_hessians(p, d, coupling):
         np.testing.assert_array_equal(f.A, f.A.transpose(0, 2, 1))
 
 
-@pytest.mark.parametrize("name", ["quadratic", "simulated_logistic"])
+@pytest.mark.parametrize(
+    "name", ["quadratic", "simulated_logistic", "template"])
 def test_start_and_data_depend_on_the_seed_alone(name):
     config = DATASETS[name].test_config
     first, again, other = (

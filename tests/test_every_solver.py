@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import SOLVERS, make_solver, run_solver, set_solver
+from harness import SOLVERS, make_solver, run_solver, set_solver
 from numba.core.dispatcher import Dispatcher
 
 from benchmark_utils.reference import metrics

@@ -2,7 +2,7 @@
 import mpmath
 import numpy as np
 import pytest
-from conftest import make_problem
+from harness import make_problem
 from numpy.testing import assert_allclose
 from scipy.differentiate import derivative
 

@@ -143,4 +143,3 @@ def test_styles_tell_methods_apart():
         (results.style(m, m)["color"], results.style(m, m)["marker"])
         for m in methods}
     assert len(styles) == len(methods) == 22
-    assert set(BENCHMARK.get_solver_names()) <= set(methods)

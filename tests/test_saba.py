@@ -1,7 +1,7 @@
 """SABA: its reduction to SAGA, one step by hand, and linear convergence."""
 import numpy as np
 import pytest
-from conftest import SOLVERS, make_solver, run_solver
+from harness import SOLVERS, make_solver, run_solver
 from numpy.testing import assert_allclose
 
 from benchmark_utils.batches import draw, make_sampler

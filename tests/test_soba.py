@@ -1,6 +1,6 @@
 """SOBA: one step against the formula, and convergence in full batch."""
 import numpy as np
-from conftest import make_solver, run_solver
+from harness import make_solver, run_solver
 
 from benchmark_utils.reference import metrics
 

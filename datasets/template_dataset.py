@@ -1,0 +1,46 @@
+import numpy as np
+
+from benchmark_utils import checks
+from benchmark_utils.dataset import BilevelDataset, logistic_start
+from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.problem import BilevelProblem
+
+
+# benchopt ignores files whose name begins with "template_": copy this one.
+class Dataset(BilevelDataset):
+    """What the problem is, where the data is from, and its size.
+
+    Parameters
+    ----------
+    n_samples : int
+        Of the training set and of the validation set.
+    """
+
+    # What users type after -d.
+    name = "template"
+
+    parameters = {"n_samples": [300]}
+
+    # A smaller one for `benchopt test`.
+    test_config = {"n_samples": 60}
+
+    def get_problem(self):
+        # A ValueError or an OSError raised here is the reason for which this
+        # dataset is skipped, and the rest of the run goes on. Downloads
+        # belong in a method `prepare`: see datasets/ijcnn1.py.
+        checks.positive_int("n_samples", self.n_samples)
+
+        # Depends on benchopt's --seed alone: the same data and the same start
+        # for every solver and repetition.
+        rng = self.random_generator()
+        X = rng.standard_normal((2 * self.n_samples, 4))
+        y = np.where(X[:, 0] + rng.standard_normal(len(X)) > 0, 1, -1)
+
+        # The inner function is regularised, the outer one is not. Other
+        # kinds: benchmark_utils/quadratic.py, or one of your own with the
+        # same methods and kernels registered in benchmark_utils/oracles.py.
+        inner = LogisticRegression(
+            X[::2], y[::2], "exponential", name="training")
+        outer = LogisticRegression(X[1::2], y[1::2], name="validation")
+        z, x = logistic_start(rng, 4, "exponential")
+        return BilevelProblem(inner, outer, z, x)
