@@ -33,6 +33,7 @@ class LogisticBatches(NamedTuple):
     penalty : int
         0 without penalty, 1 for exponential, 2 for linear parametrization.
     margin, weight : array of float64, shape (chunk_size,)
+    r : array of float64, shape (p,)
         Scratch space of the kernels.
     oracle_calls : array of int64, shape (1,)
         Number of derivatives of single samples computed so far.
@@ -46,6 +47,7 @@ class LogisticBatches(NamedTuple):
     penalty: int
     margin: np.ndarray
     weight: np.ndarray
+    r: np.ndarray
     oracle_calls: np.ndarray
 
 
@@ -169,7 +171,8 @@ class LogisticRegression:
         return LogisticBatches(
             rows, n, batch_size, n_batches, per_batch,
             _PENALTY_CODES[self.reg_parametrization],
-            np.zeros(chunk_size), np.zeros(chunk_size), np.zeros(1, np.int64),
+            np.zeros(chunk_size), np.zeros(chunk_size), np.zeros(p),
+            np.zeros(1, np.int64),
         )
 
 
@@ -280,26 +283,34 @@ def _add_two_combinations(rows, chunk, weight_1, weight_2, out_1, out_2):
 
 
 @jit
-def _penalty(f, x_k):
-    """r(x_k)."""
+def _set_penalties(f, x):
+    """Scratch f.r = r(x), in a loop without branches."""
     if f.penalty == 1:
-        return exp(x_k)
-    return x_k if f.penalty == 2 else 0.0
+        for k in range(x.size):
+            f.r[k] = exp(x[k])
+    elif f.penalty == 2:
+        for k in range(x.size):
+            f.r[k] = x[k]
+    else:
+        for k in range(x.size):
+            f.r[k] = 0.0
 
 
 @jit
-def _penalty_derivative(f, x_k):
-    """r'(x_k)."""
-    if f.penalty == 1:
-        return exp(x_k)
-    return 1.0 if f.penalty == 2 else 0.0
+def _set_product(a, b, out):
+    """out = a * b, entry by entry."""
+    for k in range(out.size):
+        out[k] = a[k] * b[k]
 
 
 @jit
-def _set_penalty_product(f, x, z, out):
-    """out = r(x) * z, entry by entry."""
-    for k in range(z.size):
-        out[k] = _penalty(f, x[k]) * z[k]
+def _set_cross(f, z, v, out):
+    """Cross derivative times v, after ``_set_penalties``."""
+    if f.penalty == 2:  # r' = 1
+        _set_product(z, v, out)
+    else:  # r' = r
+        for k in range(out.size):
+            out[k] = f.r[k] * z[k] * v[k]
 
 
 @jit
@@ -315,15 +326,17 @@ def _value(f, batch, z, x):
     n_zeros = (last - first) * f.margin.size - batch_size_of(f, batch)
     total -= n_zeros * np.log(2.0)
     penalty = 0.0
+    _set_penalties(f, x)
     for k in range(z.size):
-        penalty += _penalty(f, x[k]) * z[k] ** 2
+        penalty += f.r[k] * z[k] ** 2
     return total * batch_weight(f, batch) + 0.5 * penalty
 
 
 @jit
 def _grad_z(f, batch, z, x, out):
     scale = batch_weight(f, batch)
-    _set_penalty_product(f, x, z, out)
+    _set_penalties(f, x)
+    _set_product(f.r, z, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _margins(f.rows, chunk, z, f.margin)
         for i in range(f.margin.size):
@@ -334,15 +347,18 @@ def _grad_z(f, batch, z, x, out):
 
 @jit
 def _grad_x(f, batch, z, x, out):
-    for k in range(x.size):
-        out[k] = 0.5 * _penalty_derivative(f, x[k]) * z[k] ** 2
+    _set_penalties(f, x)
+    _set_cross(f, z, z, out)
+    for k in range(out.size):
+        out[k] *= 0.5
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @jit
 def _hvp(f, batch, z, x, v, out):
     scale = batch_weight(f, batch)
-    _set_penalty_product(f, x, v, out)
+    _set_penalties(f, x)
+    _set_product(f.r, v, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         for i in range(f.margin.size):
@@ -354,8 +370,8 @@ def _hvp(f, batch, z, x, v, out):
 
 @jit
 def _cross(f, batch, z, x, v, out):
-    for k in range(x.size):
-        out[k] = _penalty_derivative(f, x[k]) * z[k] * v[k]
+    _set_penalties(f, x)
+    _set_cross(f, z, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -368,9 +384,10 @@ def _gradients(f, batch, z, x, out_z, out_x):
 @jit
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     scale = batch_weight(f, batch)
-    _set_penalty_product(f, x, z, out_grad)
-    _set_penalty_product(f, x, v, out_hvp)
-    _cross(f, batch, z, x, v, out_cross)
+    _set_penalties(f, x)
+    _set_product(f.r, z, out_grad)
+    _set_product(f.r, v, out_hvp)
+    _set_cross(f, z, v, out_cross)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         for i in range(f.margin.size):
@@ -379,7 +396,7 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
             f.margin[i] = -scale * s
         _add_two_combinations(
             f.rows, chunk, f.margin, f.weight, out_grad, out_hvp)
-    f.oracle_calls[0] += 2 * batch_size_of(f, batch)
+    f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
 @jit
