@@ -1,0 +1,95 @@
+import numpy as np
+
+from benchmark_utils import checks
+from benchmark_utils.batches import FULL, draw
+from benchmark_utils.compiled import descend, jit
+from benchmark_utils.estimators import bilevel_directions
+from benchmark_utils.oracles import project
+from benchmark_utils.sarah import sarah_directions
+from benchmark_utils.solver import BilevelSolver
+
+
+class Solver(BilevelSolver):
+    """Single-loop and Probabilistic stochAstic Bilevel Algorithm (SPABA).
+
+    T. Chu, D. Xu, W. Yao, J. Zhang, "SPABA: a single-loop and probabilistic
+    stochastic bilevel algorithm achieving optimal sample complexity", ICML
+    2024.
+
+    The directions of SOBA, estimated as in PAGE: at each iteration on all
+    samples with probability ``prob``, and otherwise updated by their change
+    since the previous iterate on one mini-batch. Steps are constant.
+
+    Parameters
+    ----------
+    step_size : float
+        Of z and v.
+    outer_ratio : float
+        Step size of z divided by that of x.
+    batch_size : int or "full"
+    prob : float in (0, 1], or None
+        Probability of a pass over all samples; None is b / (n + m).
+    eval_freq : int
+        Iterations between two callbacks.
+    """
+
+    name = "SPABA"
+
+    parameters = {
+        "step_size": [0.5],
+        "outer_ratio": [1.0],
+        "batch_size": [64],
+        "prob": [None],
+        "eval_freq": [128],
+    }
+
+    constraints = {
+        **BilevelSolver.constraints,
+        "prob": lambda name, value: (
+            value is None or checks.fraction(name, value)),
+    }
+    state_names = ("z", "v", "x")
+
+    def start(self):
+        self.v = np.zeros_like(self.z)
+        self.point = (self.z, self.v, self.x)
+        self.previous = tuple(map(np.empty_like, self.point))
+        self.D = tuple(map(np.empty_like, self.point))
+        G, F = self.G, self.F
+        # (n + m) / b, where b = n for G and b = m for F if it is "full".
+        epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
+        self.p_full = 1 / epoch if self.prob is None else float(self.prob)
+
+    def advance(self, n_iterations):
+        spaba(self.G, self.F, self.inner_batches, self.outer_batches,
+              self.rng, self.point, self.previous, self.D, self.step_size,
+              self.outer_ratio, self.p_full, self.t, n_iterations)
+
+
+@jit
+def spaba(G, F, inner_batches, outer_batches, rng, point, previous, D,
+          step_size, outer_ratio, prob, t_start, n_iterations):
+    z, v, x = point
+    z_old, v_old, x_old = previous
+    D_z, D_v, D_x = D
+    D_now = np.empty_like(z), np.empty_like(v), np.empty_like(x)
+    D_old = np.empty_like(z), np.empty_like(v), np.empty_like(x)
+    f1, f2 = np.empty_like(z), np.empty_like(x)
+    rho, gamma = step_size, step_size / outer_ratio
+    for t in range(t_start, t_start + n_iterations):
+        # Drawn where unused too: the same i, j and coin for all prob.
+        i, j = draw(inner_batches), draw(outer_batches)
+        on_all_samples = rng.random() < prob
+        if t == 0 or on_all_samples:
+            bilevel_directions(
+                G, F, FULL, FULL, z, v, x, D_z, D_v, D_x, f1, f2)
+        else:
+            # D += D_ij(z, v, x) - D_ij(z_old, v_old, x_old)
+            sarah_directions(
+                G, F, i, j, point, previous, D, D_now, D_old, f1, f2)
+
+        z_old[:], v_old[:], x_old[:] = z, v, x
+        descend(z, rho, D_z)
+        descend(v, rho, D_v)
+        descend(x, gamma, D_x)
+        project(G, x)

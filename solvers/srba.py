@@ -1,0 +1,96 @@
+import numpy as np
+
+from benchmark_utils import checks
+from benchmark_utils.batches import FULL, draw
+from benchmark_utils.compiled import descend, jit
+from benchmark_utils.estimators import bilevel_directions
+from benchmark_utils.oracles import project
+from benchmark_utils.sarah import sarah_directions
+from benchmark_utils.solver import BilevelSolver
+
+
+class Solver(BilevelSolver):
+    """Stochastic Recursive Bilevel Algorithm (SRBA).
+
+    M. Dagréou, T. Moreau, S. Vaiter, P. Ablin, "A lower bound and a
+    near-optimal algorithm for bilevel empirical risk minimization", AISTATS
+    2024.
+
+    The directions of SOBA, estimated as in SARAH: on all samples at every
+    q-th iteration, and otherwise updated by their change since the previous
+    iterate on one mini-batch. Steps are constant.
+
+    The paper projects the adjoint variable v onto a ball that contains v*,
+    for its proof; here v is free.
+
+    Parameters
+    ----------
+    step_size : float
+        Of z and v.
+    outer_ratio : float
+        Step size of z divided by that of x.
+    batch_size : int or "full"
+    period_frac : float
+        All samples every q = max(1, int(period_frac (n + m) / b)) iterations.
+    eval_freq : int
+        Iterations between two callbacks.
+    """
+
+    name = "SRBA"
+
+    parameters = {
+        "step_size": [0.5],
+        "outer_ratio": [1.0],
+        "batch_size": [64],
+        "period_frac": [0.5],
+        "eval_freq": [128],
+    }
+
+    constraints = {
+        **BilevelSolver.constraints,
+        "period_frac": checks.positive,
+    }
+    state_names = ("z", "v", "x")
+
+    def start(self):
+        self.v = np.zeros_like(self.z)
+        self.point = (self.z, self.v, self.x)
+        self.previous = tuple(map(np.empty_like, self.point))
+        self.D = tuple(map(np.empty_like, self.point))
+        G, F = self.G, self.F
+        # (n + m) / b, where b = n for G and b = m for F if it is "full".
+        epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
+        self.period = max(1, int(self.period_frac * epoch))
+
+    def advance(self, n_iterations):
+        srba(self.G, self.F, self.inner_batches, self.outer_batches,
+             self.point, self.previous, self.D, self.step_size,
+             self.outer_ratio, self.period, self.t, n_iterations)
+
+
+@jit
+def srba(G, F, inner_batches, outer_batches, point, previous, D, step_size,
+         outer_ratio, q, t_start, n_iterations):
+    z, v, x = point
+    z_old, v_old, x_old = previous
+    D_z, D_v, D_x = D
+    D_now = np.empty_like(z), np.empty_like(v), np.empty_like(x)
+    D_old = np.empty_like(z), np.empty_like(v), np.empty_like(x)
+    f1, f2 = np.empty_like(z), np.empty_like(x)
+    rho, gamma = step_size, step_size / outer_ratio
+    for t in range(t_start, t_start + n_iterations):
+        # Drawn where unused too: iteration t sees the same i, j for all q.
+        i, j = draw(inner_batches), draw(outer_batches)
+        if t % q == 0:
+            bilevel_directions(
+                G, F, FULL, FULL, z, v, x, D_z, D_v, D_x, f1, f2)
+        else:
+            # D += D_ij(z, v, x) - D_ij(z_old, v_old, x_old)
+            sarah_directions(
+                G, F, i, j, point, previous, D, D_now, D_old, f1, f2)
+
+        z_old[:], v_old[:], x_old[:] = z, v, x
+        descend(z, rho, D_z)
+        descend(v, rho, D_v)
+        descend(x, gamma, D_x)
+        project(G, x)
