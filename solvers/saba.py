@@ -35,7 +35,7 @@ class Solver(BilevelSolver):
     name = "SABA"
 
     parameters = {
-        "step_size": [0.5],
+        "step_size": [0.25],
         "outer_ratio": [1.0],
         "batch_size": [64],
         "memory_init": ["full"],

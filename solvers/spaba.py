@@ -36,7 +36,7 @@ class Solver(BilevelSolver):
     name = "SPABA"
 
     parameters = {
-        "step_size": [0.5],
+        "step_size": [0.25],
         "outer_ratio": [1.0],
         "batch_size": [64],
         "prob": [None],

@@ -39,7 +39,7 @@ class Solver(BilevelSolver):
     name = "SRBA"
 
     parameters = {
-        "step_size": [0.5],
+        "step_size": [0.25],
         "outer_ratio": [1.0],
         "batch_size": [64],
         "period_frac": [0.5],
