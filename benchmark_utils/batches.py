@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiled import inlined, jit, kernel
 
 FULL = -1  # The batch index that stands for all samples.
 
@@ -32,7 +32,7 @@ def make_sampler(n_batches, rng):
     return Sampler(rng, order, np.array([n_batches]))
 
 
-@jit
+@inlined
 def draw(sampler):
     """Index of the next batch; reshuffles when an epoch is over."""
     if sampler.position[0] == sampler.order.size:
@@ -52,7 +52,7 @@ def draw_several(sampler, n):
     return batches
 
 
-@jit
+@kernel
 def batch_size_of(function, batch):
     """Number of samples in a batch of ``function``; the last may be short."""
     if batch == FULL:
@@ -61,7 +61,7 @@ def batch_size_of(function, batch):
     return min(function.batch_size, function.n_samples - first)
 
 
-@jit
+@kernel
 def batch_weight(function, batch):
     """Weight of each sample in a batch, so that batches are unbiased.
 

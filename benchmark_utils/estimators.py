@@ -2,12 +2,12 @@
 import numpy as np
 
 from benchmark_utils.batches import FULL, draw
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import descend, jit, kernel
 from benchmark_utils.linear_systems import neumann_product, neumann_sum
 from benchmark_utils.oracles import cross, directions, grad_z, gradients
 
 
-@jit
+@kernel
 def bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2):
     """Directions of the single-loop framework, on one pair of batches.
 
@@ -34,7 +34,7 @@ def bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2):
         D_x[c] += f2[c]
 
 
-@jit
+@kernel
 def recursive_estimate(d, new, old, eta):
     """Update a recursive estimate: d = new + (1 - eta) (d - old), in place.
 

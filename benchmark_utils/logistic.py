@@ -10,7 +10,7 @@ from benchmark_utils.batches import (
     batch_weight,
     resolve_batch_size,
 )
-from benchmark_utils.compiled import exp, jit
+from benchmark_utils.compiled import exp, kernel
 
 # Samples are laid out in chunks that stay in the first-level cache while
 # they are read twice: 128 samples of 22 features are 22 KiB.
@@ -176,12 +176,12 @@ class LogisticRegression:
         )
 
 
-@jit
+@kernel
 def _first_chunk(f, batch):
     return 0 if batch < 0 else batch * f.chunks_per_batch
 
 
-@jit
+@kernel
 def _last_chunk(f, batch):
     n_chunks = f.rows.shape[0]
     if batch < 0:
@@ -192,7 +192,7 @@ def _last_chunk(f, batch):
 # The kernels that touch the data. Several features at a time: sums over
 # features are then loaded and stored a fraction as often. Two vectors at a
 # time where an oracle needs both: each sample is then loaded once.
-@jit
+@kernel
 def _margins(rows, chunk, z, out):
     """Margins of a chunk: out[i] = <rows[chunk, :, i], z>."""
     p, size = rows.shape[1], rows.shape[2]
@@ -211,7 +211,7 @@ def _margins(rows, chunk, z, out):
             out[i] += rows[chunk, j, i] * z0
 
 
-@jit
+@kernel
 def _add_combination(rows, chunk, weight, out):
     """Add a combination of samples: out += rows[chunk] @ weight."""
     p, size = rows.shape[1], rows.shape[2]
@@ -234,7 +234,7 @@ def _add_combination(rows, chunk, weight, out):
         out[j] += s0
 
 
-@jit
+@kernel
 def _two_margins(rows, chunk, z, v, out_z, out_v):
     """``_margins`` with z and with v."""
     p, size = rows.shape[1], rows.shape[2]
@@ -256,7 +256,7 @@ def _two_margins(rows, chunk, z, v, out_z, out_v):
             out_v[i] += rows[chunk, j, i] * v0
 
 
-@jit
+@kernel
 def _add_two_combinations(rows, chunk, weight_1, weight_2, out_1, out_2):
     """``_add_combination`` with two vectors of weights."""
     p, size = rows.shape[1], rows.shape[2]
@@ -282,12 +282,36 @@ def _add_two_combinations(rows, chunk, weight_1, weight_2, out_1, out_2):
         out_2[j] += t0
 
 
-@jit
+# Each loop over exp is a function of its own: LLVM then inlines exp into it,
+# and vectorises it, which it does not in a larger function.
+@kernel
+def _gradient_weights(margin, scale):
+    """margin = -scale sigma(-margin): weights of samples in a gradient."""
+    for i in range(margin.size):
+        margin[i] = -scale / (1.0 + exp(margin[i]))
+
+
+@kernel
+def _hessian_weights(margin, weight, scale):
+    """weight *= scale sigma'(margin); margin as ``_gradient_weights``."""
+    for i in range(margin.size):
+        s = 1.0 / (1.0 + exp(margin[i]))
+        weight[i] *= scale * s * (1.0 - s)
+        margin[i] = -scale * s
+
+
+@kernel
+def _exp_all(x, out):
+    """out = e^x, entry by entry."""
+    for k in range(out.size):
+        out[k] = exp(x[k])
+
+
+@kernel
 def _set_penalties(f, x):
     """Scratch f.r = r(x), in a loop without branches."""
     if f.penalty == 1:
-        for k in range(x.size):
-            f.r[k] = exp(x[k])
+        _exp_all(x, f.r)
     elif f.penalty == 2:
         for k in range(x.size):
             f.r[k] = x[k]
@@ -296,14 +320,14 @@ def _set_penalties(f, x):
             f.r[k] = 0.0
 
 
-@jit
+@kernel
 def _set_product(a, b, out):
     """out = a * b, entry by entry."""
     for k in range(out.size):
         out[k] = a[k] * b[k]
 
 
-@jit
+@kernel
 def _set_cross(f, z, v, out):
     """Cross derivative times v, after ``_set_penalties``."""
     if f.penalty == 2:  # r' = 1
@@ -313,7 +337,7 @@ def _set_cross(f, z, v, out):
             out[k] = f.r[k] * z[k] * v[k]
 
 
-@jit
+@kernel
 def _value(f, batch, z, x):
     total = 0.0
     first, last = _first_chunk(f, batch), _last_chunk(f, batch)
@@ -332,20 +356,19 @@ def _value(f, batch, z, x):
     return total * batch_weight(f, batch) + 0.5 * penalty
 
 
-@jit
+@kernel
 def _grad_z(f, batch, z, x, out):
     scale = batch_weight(f, batch)
     _set_penalties(f, x)
     _set_product(f.r, z, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _margins(f.rows, chunk, z, f.margin)
-        for i in range(f.margin.size):
-            f.margin[i] = -scale / (1.0 + exp(f.margin[i]))
+        _gradient_weights(f.margin, scale)
         _add_combination(f.rows, chunk, f.margin, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _grad_x(f, batch, z, x, out):
     _set_penalties(f, x)
     _set_cross(f, z, z, out)
@@ -354,34 +377,32 @@ def _grad_x(f, batch, z, x, out):
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _hvp(f, batch, z, x, v, out):
     scale = batch_weight(f, batch)
     _set_penalties(f, x)
     _set_product(f.r, v, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
-        for i in range(f.margin.size):
-            s = 1.0 / (1.0 + exp(f.margin[i]))
-            f.weight[i] *= scale * s * (1.0 - s)
+        _hessian_weights(f.margin, f.weight, scale)
         _add_combination(f.rows, chunk, f.weight, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _cross(f, batch, z, x, v, out):
     _set_penalties(f, x)
     _set_cross(f, z, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _gradients(f, batch, z, x, out_z, out_x):
     _grad_z(f, batch, z, x, out_z)
     _grad_x(f, batch, z, x, out_x)
 
 
-@jit
+@kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     scale = batch_weight(f, batch)
     _set_penalties(f, x)
@@ -390,16 +411,13 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     _set_cross(f, z, v, out_cross)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
-        for i in range(f.margin.size):
-            s = 1.0 / (1.0 + exp(f.margin[i]))
-            f.weight[i] *= scale * s * (1.0 - s)
-            f.margin[i] = -scale * s
+        _hessian_weights(f.margin, f.weight, scale)
         _add_two_combinations(
             f.rows, chunk, f.margin, f.weight, out_grad, out_hvp)
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _project(f, x):
     if f.penalty == 2:
         for k in range(x.size):

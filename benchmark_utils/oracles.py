@@ -69,7 +69,7 @@ def value(f, batch, z, x):
     return _KERNELS[type(f)]["value"](f, batch, z, x)
 
 
-@overload(value)
+@overload(value, inline="always")
 def _value(f, batch, z, x):
     kernel = _kernel("value", f)
     if kernel:
@@ -81,7 +81,7 @@ def grad_z(f, batch, z, x, out):
     _KERNELS[type(f)]["grad_z"](f, batch, z, x, out)
 
 
-@overload(grad_z)
+@overload(grad_z, inline="always")
 def _grad_z(f, batch, z, x, out):
     kernel = _kernel("grad_z", f)
     if kernel:
@@ -93,7 +93,7 @@ def grad_x(f, batch, z, x, out):
     _KERNELS[type(f)]["grad_x"](f, batch, z, x, out)
 
 
-@overload(grad_x)
+@overload(grad_x, inline="always")
 def _grad_x(f, batch, z, x, out):
     kernel = _kernel("grad_x", f)
     if kernel:
@@ -105,7 +105,7 @@ def hvp(f, batch, z, x, v, out):
     _KERNELS[type(f)]["hvp"](f, batch, z, x, v, out)
 
 
-@overload(hvp)
+@overload(hvp, inline="always")
 def _hvp(f, batch, z, x, v, out):
     kernel = _kernel("hvp", f)
     if kernel:
@@ -117,7 +117,7 @@ def cross(f, batch, z, x, v, out):
     _KERNELS[type(f)]["cross"](f, batch, z, x, v, out)
 
 
-@overload(cross)
+@overload(cross, inline="always")
 def _cross(f, batch, z, x, v, out):
     kernel = _kernel("cross", f)
     if kernel:
@@ -129,7 +129,7 @@ def gradients(f, batch, z, x, out_z, out_x):
     _KERNELS[type(f)]["gradients"](f, batch, z, x, out_z, out_x)
 
 
-@overload(gradients)
+@overload(gradients, inline="always")
 def _gradients(f, batch, z, x, out_z, out_x):
     kernel = _kernel("gradients", f)
     if kernel:
@@ -143,7 +143,7 @@ def directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
         f, batch, z, x, v, out_grad, out_hvp, out_cross)
 
 
-@overload(directions)
+@overload(directions, inline="always")
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     kernel = _kernel("directions", f)
     if kernel:
@@ -156,7 +156,7 @@ def project(f, x):
     _KERNELS[type(f)]["project"](f, x)
 
 
-@overload(project)
+@overload(project, inline="always")
 def _project(f, x):
     kernel = _kernel("project", f)
     if kernel:

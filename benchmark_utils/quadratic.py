@@ -9,7 +9,7 @@ from benchmark_utils.batches import (
     batch_weight,
     resolve_batch_size,
 )
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiled import kernel
 
 
 class QuadraticBatches(NamedTuple):
@@ -23,7 +23,8 @@ class QuadraticBatches(NamedTuple):
         First-order coefficients.
     n_samples, batch_size, n_batches : int
     mean_A, mean_B, mean_C, mean_a, mean_b : array of float64
-        Scratch space: the weighted sums over the batch at hand.
+        Scratch space: the weighted sums over the batch at hand, flattened.
+    scratch_z, scratch_x : array of float64, shape (p,), (d,)
     oracle_calls : array of int64, shape (1,)
         Number of derivatives of single samples computed so far.
     """
@@ -41,6 +42,8 @@ class QuadraticBatches(NamedTuple):
     mean_C: np.ndarray
     mean_a: np.ndarray
     mean_b: np.ndarray
+    scratch_z: np.ndarray
+    scratch_x: np.ndarray
     oracle_calls: np.ndarray
 
 
@@ -118,8 +121,9 @@ class Quadratic:
             *(np.ascontiguousarray(coefficient.reshape(n, -1), dtype=float)
               for coefficient in (self.A, self.B, self.C, self.a, self.b)),
             n, batch_size, -(-n // batch_size),
-            np.zeros((p, p)), np.zeros((d, d)), np.zeros((d, p)),
-            np.zeros(p), np.zeros(d), np.zeros(1, np.int64),
+            np.zeros(p * p), np.zeros(d * d), np.zeros(d * p),
+            np.zeros(p), np.zeros(d), np.zeros(p), np.zeros(d),
+            np.zeros(1, np.int64),
         )
 
 
@@ -149,7 +153,7 @@ def minimise_quadratic(inner, outer):
     return x, outer.value(J @ x + z_0, x)
 
 
-@jit
+@kernel
 def _average(f, batch, samples, mean):
     """Weighted sum over a batch: reads each coefficient exactly once.
 
@@ -160,7 +164,6 @@ def _average(f, batch, samples, mean):
     first = 0 if batch < 0 else batch * f.batch_size
     last = first + batch_size_of(f, batch)
     weight = batch_weight(f, batch)
-    mean = mean.reshape(mean.size)
     for q in range(mean.size):
         mean[q] = 0.0
     in_fours = first + (last - first) // 4 * 4
@@ -175,65 +178,66 @@ def _average(f, batch, samples, mean):
         mean[q] *= weight
 
 
-@jit
+@kernel
 def _set_product(matrix, vector, out):
-    """out = matrix @ vector."""
+    """out = matrix @ vector, the matrix flattened by rows."""
     for row in range(out.size):
         total = 0.0
         for column in range(vector.size):
-            total += matrix[row, column] * vector[column]
+            total += matrix[row * vector.size + column] * vector[column]
         out[row] = total
 
 
-@jit
+@kernel
 def _add_transposed_product(matrix, vector, out):
-    """out += matrix' @ vector."""
+    """out += matrix' @ vector, the matrix flattened by rows."""
     for row in range(vector.size):
         for column in range(out.size):
-            out[column] += matrix[row, column] * vector[row]
+            out[column] += matrix[row * out.size + column] * vector[row]
 
 
-@jit
+@kernel
 def _add(vector, out):
     for k in range(out.size):
         out[k] += vector[k]
 
 
-@jit
+@kernel
 def _set_grad_z(f, z, x, out):
     _set_product(f.mean_A, z, out)
     _add_transposed_product(f.mean_C, x, out)
     _add(f.mean_a, out)
 
 
-@jit
-def _set_grad_x(f, z, x, scratch, out):
+@kernel
+def _set_grad_x(f, z, x, out):
     _set_product(f.mean_C, z, out)
-    _set_product(f.mean_B, x, scratch)
-    _add(scratch, out)
+    _set_product(f.mean_B, x, f.scratch_x)
+    _add(f.scratch_x, out)
     _add(f.mean_b, out)
 
 
-@jit
+@kernel
 def _value(f, batch, z, x):
     _average(f, batch, f.A, f.mean_A)
     _average(f, batch, f.B, f.mean_B)
     _average(f, batch, f.C, f.mean_C)
     _average(f, batch, f.a, f.mean_a)
     _average(f, batch, f.b, f.mean_b)
-    Az, Bx, Cz = np.empty_like(z), np.empty_like(x), np.empty_like(x)
-    _set_product(f.mean_A, z, Az)
-    _set_product(f.mean_B, x, Bx)
-    _set_product(f.mean_C, z, Cz)
     total = 0.0
+    _set_product(f.mean_A, z, f.scratch_z)
     for k in range(z.size):
-        total += z[k] * (0.5 * Az[k] + f.mean_a[k])
+        total += z[k] * (0.5 * f.scratch_z[k] + f.mean_a[k])
+    _set_product(f.mean_B, x, f.scratch_x)
     for k in range(x.size):
-        total += x[k] * (0.5 * Bx[k] + Cz[k] + f.mean_b[k])
+        total += x[k] * (0.5 * f.scratch_x[k] + f.mean_b[k])
+    _set_product(f.mean_C, z, f.scratch_x)
+    for k in range(x.size):
+        total += x[k] * f.scratch_x[k]
     return total
 
 
-@jit
+@kernel
 def _grad_z(f, batch, z, x, out):
     _average(f, batch, f.A, f.mean_A)
     _average(f, batch, f.C, f.mean_C)
@@ -242,39 +246,39 @@ def _grad_z(f, batch, z, x, out):
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _grad_x(f, batch, z, x, out):
     _average(f, batch, f.B, f.mean_B)
     _average(f, batch, f.C, f.mean_C)
     _average(f, batch, f.b, f.mean_b)
-    _set_grad_x(f, z, x, np.empty_like(x), out)
+    _set_grad_x(f, z, x, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _hvp(f, batch, z, x, v, out):
     _average(f, batch, f.A, f.mean_A)
     _set_product(f.mean_A, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _cross(f, batch, z, x, v, out):
     _average(f, batch, f.C, f.mean_C)
     _set_product(f.mean_C, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _gradients(f, batch, z, x, out_z, out_x):
     _grad_z(f, batch, z, x, out_z)
     _average(f, batch, f.B, f.mean_B)
     _average(f, batch, f.b, f.mean_b)
-    _set_grad_x(f, z, x, np.empty_like(x), out_x)
+    _set_grad_x(f, z, x, out_x)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     _grad_z(f, batch, z, x, out_grad)
     _set_product(f.mean_A, v, out_hvp)
@@ -282,7 +286,7 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     f.oracle_calls[0] += 2 * batch_size_of(f, batch)
 
 
-@jit
+@kernel
 def _project(f, x):
     pass
 

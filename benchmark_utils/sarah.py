@@ -1,9 +1,9 @@
 """SARAH estimates of the directions of the single-loop framework."""
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiled import kernel
 from benchmark_utils.estimators import bilevel_directions, recursive_estimate
 
 
-@jit
+@kernel
 def sarah_directions(G, F, i, j, point, previous, D, D_now, D_previous, f1,
                      f2):
     """Update D_z, D_v and D_x by their change since the previous point.
