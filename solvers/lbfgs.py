@@ -1,0 +1,87 @@
+import numpy as np
+from scipy.optimize import Bounds, minimize
+
+from benchmark_utils import checks
+from benchmark_utils.exact_oracles import ExactOracles
+from benchmark_utils.solver import BilevelSolver
+
+
+class Solver(BilevelSolver):
+    """Limited-memory BFGS on h (L-BFGS).
+
+    R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, "A limited memory algorithm for
+    bound constrained optimization", SIAM J. Sci. Comput. 16(5), 1995.
+
+    SciPy's L-BFGS-B minimises h by its implicit gradient. The inner problem
+    is solved by a trust-region Newton method and the adjoint system by
+    conjugate gradient, both warm-started and to a fixed tolerance. The bounds
+    are the projections of points far outside: the feasible set must be a box.
+
+    The callback comes after each accepted iteration, not after each trial of
+    the line search. The run ends where the line search finds no decrease.
+
+    Parameters
+    ----------
+    tolerance : float
+        Norm of the gradient of G in z, and of the residual of the adjoint
+        system, at which these are solved.
+    memory : int
+        Pairs of differences in the approximation of the Hessian of h.
+    """
+
+    name = "L-BFGS"
+
+    parameters = {"tolerance": [1e-10], "memory": [10]}
+
+    constraints = {
+        **BilevelSolver.constraints,
+        "tolerance": checks.positive,
+        "memory": checks.positive_int,
+    }
+
+    def start(self):
+        self.exact = ExactOracles(self.G, self.F, self.z)
+        # h, its gradient and z* at x, once known, and at the last trial.
+        self.known = self.trial = None
+
+    def run(self, callback):
+        self._reset()
+        self.start()
+        if not callback():
+            return
+        far = np.full_like(self.x, np.inf)
+        project = self.problem.inner.project
+
+        def after_iteration(intermediate_result):
+            self.accept(intermediate_result.x)
+            if not callback():
+                raise StopIteration
+
+        minimize(
+            self.h, self.x, jac=True, method="L-BFGS-B",
+            bounds=Bounds(project(-far), project(far)),
+            callback=after_iteration,
+            # No other end than the callback's, or that of the line search.
+            options={"maxcor": self.memory, "ftol": 0.0, "gtol": 0.0,
+                     "maxiter": 10**9, "maxfun": 10**9})
+
+    def h(self, x):
+        """h and its gradient; an overflow makes the line search go back."""
+        value, gradient = self.exact.value_and_gradient(x, self.tolerance)
+        z = self.exact.z
+        if not np.isfinite(value) and self.known is not None:
+            # As much above h(x_t) as the slope there promised to go below:
+            # the next trial step is about a tenth, whatever the scale of h.
+            h_t, gradient_t, z = self.known
+            value = h_t + abs(gradient_t @ (x - self.x))
+        self.trial = value, gradient, z
+        if self.known is None:
+            self.known = self.trial
+        return value, gradient
+
+    def accept(self, x):
+        self.x, self.known = x.copy(), self.trial
+        self.z = self.known[2]
+
+    def advance(self, n_iterations):
+        raise NotImplementedError("SciPy iterates, see run")

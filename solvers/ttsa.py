@@ -1,0 +1,71 @@
+import numpy as np
+
+from benchmark_utils.batches import draw, draw_several
+from benchmark_utils.compiled import decay, descend, jit
+from benchmark_utils.estimators import hypergradient_product
+from benchmark_utils.oracles import grad_z, project
+from benchmark_utils.solver import BilevelSolver
+
+
+class Solver(BilevelSolver):
+    """Two-Timescale Stochastic Approximation (TTSA).
+
+    M. Hong, H.-T. Wai, Z. Wang, Z. Yang, "A two-timescale stochastic
+    algorithm framework for bilevel optimization: complexity analysis and
+    application to actor-critic", SIAM Journal on Optimization, 2023.
+
+    One stochastic gradient step on z, then one step on x at the new z, whose
+    hypergradient estimate is a Neumann series cut at a random length. The
+    steps decrease as (t + 1)^(-2/5) for z and as (t + 1)^(-3/5) for x, so
+    that z is ever faster than x.
+
+    The paper lets the greatest length of the series grow as log(t); here it
+    is fixed.
+
+    Parameters
+    ----------
+    step_size : float
+        Of z at the first iteration, and of the Neumann series throughout.
+    outer_ratio : float
+        Step size of z divided by that of x, at the first iteration.
+    batch_size : int or "full"
+    n_neumann_steps : int
+        Number K of terms in the mean of the Neumann series, whose length is
+        drawn from 0, ..., K - 1.
+    eval_freq : int
+        Iterations between two callbacks.
+    """
+
+    name = "TTSA"
+
+    parameters = {
+        "step_size": [1.0],
+        "outer_ratio": [0.3],
+        "batch_size": [64],
+        "n_neumann_steps": [10],
+        "eval_freq": [128],
+    }
+
+    def advance(self, n_iterations):
+        ttsa(self.G, self.F, self.inner_batches, self.outer_batches,
+             self.z, self.x, self.step_size, self.outer_ratio,
+             self.n_neumann_steps, self.t, n_iterations)
+
+
+@jit
+def ttsa(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
+         n_neumann_steps, t_start, n_iterations):
+    g, E = np.empty_like(z), np.empty_like(x)
+    for t in range(t_start, t_start + n_iterations):
+        grad_z(G, draw(inner_batches), z, x, g)
+        descend(z, decay(step_size, t, 2.0 / 5.0), g)
+
+        # E = f2_j - eta K C_i prod_{k=1}^{q} (I - eta H_{i_k}) f1_j
+        j = draw(outer_batches)
+        q = inner_batches.rng.integers(0, n_neumann_steps)
+        batches = draw_several(inner_batches, q)
+        i = draw(inner_batches)
+        hypergradient_product(
+            G, F, i, j, batches, z, x, step_size, n_neumann_steps, E)
+        descend(x, decay(step_size / outer_ratio, t, 3.0 / 5.0), E)
+        project(G, x)
