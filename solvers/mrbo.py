@@ -44,12 +44,12 @@ class Solver(BilevelSolver):
     name = "MRBO"
 
     parameters = {
-        "step_size": [0.5],
-        "outer_ratio": [1.0],
+        "step_size": [1.0],
+        "outer_ratio": [0.7],
         "batch_size": [64],
         "eta": [0.5],
         "n_neumann_steps": [10],
-        "eval_freq": [64],
+        "eval_freq": [32],
     }
 
     constraints = {**BilevelSolver.constraints, "eta": positive}

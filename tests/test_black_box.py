@@ -109,6 +109,14 @@ def test_bad_boxes_are_named(name, quadratic, box):
         make_solver(name, quadratic, box=box)
 
 
+def test_optuna_learns_the_values(quadratic, trials):
+    pytest.importorskip("optuna")
+    solver = make_solver("Optuna", quadratic)
+    run_solver(solver, 15)
+    assert [trial.value for trial in solver.study.trials] == [
+        h for _, h in trials]
+
+
 def test_optuna_improves_on_random_search(quadratic):
     pytest.importorskip("optuna")
     values = []

@@ -55,6 +55,16 @@ def test_tolerance_below_rounding_ends(problem):
     assert exact.G.oracle_calls[0] < 1000 * exact.G.n_samples
 
 
+def test_steep_penalty_does_not_end_the_solve_early(logistic):
+    # G is so large at first that later gains drown in its rounding errors.
+    exact = exact_oracles_of(logistic)
+    x = logistic.outer_start.copy()
+    x[2] = 40.0
+    z_star, _ = solve_inner(logistic.inner, x, logistic.inner_start)
+    exact.value(x, 1e-10)
+    np.testing.assert_allclose(exact.z, z_star, atol=1e-8)
+
+
 def test_every_derivative_is_counted(problem, monkeypatch):
     counts = {"G": 0, "F": 0}
     exact = exact_oracles_of(problem)
