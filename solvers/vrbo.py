@@ -18,7 +18,9 @@ class Solver(BilevelSolver):
     hypergradient, by a Neumann series of fixed length, are computed on all
     samples every q-th outer iteration, and in between follow z and x by
     mini-batch differences at every inner step. The paper's large batch for
-    the former is here all samples.
+    the former is here all samples. The paper ends the inner loop with one
+    more difference, at the last z; here both estimates stay, until the next
+    full pass, behind by the last inner step of each outer iteration.
 
     Parameters
     ----------
