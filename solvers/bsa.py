@@ -42,7 +42,7 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [1.0],
-        "outer_ratio": [0.5],
+        "outer_ratio": [0.3],
         "batch_size": [64],
         "n_inner_steps": [10],
         "n_neumann_steps": [10],

@@ -40,7 +40,7 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [1.0],
-        "outer_ratio": [0.3],
+        "outer_ratio": [0.5],
         "batch_size": [64],
         "n_neumann_steps": [10],
         "eval_freq": [128],
