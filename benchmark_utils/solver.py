@@ -1,6 +1,5 @@
 """Base class of the solvers: everything that is not the algorithm."""
 import zlib
-from abc import abstractmethod
 
 import numpy as np
 from benchopt import BaseSolver
@@ -106,9 +105,12 @@ class BilevelSolver(BaseSolver):
     def start(self):
         """Set up what the method carries along beside z and x."""
 
-    @abstractmethod
     def advance(self, n_iterations):
-        """Do this many iterations, from iteration ``self.t`` on."""
+        """Do this many iterations, from iteration ``self.t`` on.
+
+        A solver that iterates in a library overrides ``run`` instead.
+        """
+        raise TypeError(f"{self.name} overrides neither advance nor run")
 
     def get_result(self):
         """The pair that ``Objective.evaluate_result`` judges."""

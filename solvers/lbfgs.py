@@ -82,6 +82,3 @@ class Solver(BilevelSolver):
     def accept(self, x):
         self.x, self.known = x.copy(), self.trial
         self.z = self.known[2]
-
-    def advance(self, n_iterations):
-        raise NotImplementedError("SciPy iterates, see run")
