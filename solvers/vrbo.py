@@ -17,10 +17,8 @@ class Solver(BilevelSolver):
     Two loops with SARAH on both levels: the gradient of G and the
     hypergradient, by a Neumann series of fixed length, are computed on all
     samples every q-th outer iteration, and in between follow z and x by
-    mini-batch differences at every inner step. The paper's large batch for
-    the former is here all samples. The paper ends the inner loop with one
-    more difference, at the last z; here both estimates stay, until the next
-    full pass, behind by the last inner step of each outer iteration.
+    mini-batch differences: one before every inner step, and one after the
+    last. The paper's large batch for the former is here all samples.
 
     Parameters
     ----------
@@ -87,7 +85,8 @@ def vrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, step_size,
         descend(x, gamma, d_x)
         project(G, x)
 
-        for _ in range(n_inner_steps):
+        # The last round only brings the estimates to the last z.
+        for step in range(n_inner_steps + 1):
             i, k = draw(inner_batches), draw(inner_batches)
             j = draw(outer_batches)
             series = draw_several(inner_batches, n_neumann_steps)
@@ -101,4 +100,5 @@ def vrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, step_size,
 
             z_old[:] = z
             x_old[:] = x
-            descend(z, rho, d_z)
+            if step < n_inner_steps:
+                descend(z, rho, d_z)

@@ -44,7 +44,7 @@ def test_steps_match_the_formula(quadratic):
             calls += (2 + K) * 24 + 2 * 32
         z_old, x_old = z, x
         x = x - STEP / RATIO * d_x
-        for _ in range(n_inner_steps):
+        for step in range(n_inner_steps + 1):
             i, k, j = draw(inner), draw(inner), draw(outer)
             blocks = [draw(inner) for _ in range(K)]
             functions = G[i], G[k], F[j], [G[q] for q in blocks]
@@ -52,7 +52,8 @@ def test_steps_match_the_formula(quadratic):
             g_old, E_old = estimates(*functions, z_old, x_old)
             d_z, d_x = d_z + g - g_old, d_x + E - E_old
             z_old, x_old = z, x
-            z = z - STEP * d_z
+            if step < n_inner_steps:
+                z = z - STEP * d_z
             calls += 2 * sum(
                 n_samples(quadratic.inner, SIZE, q) for q in [i, k, *blocks])
             calls += 4 * n_samples(quadratic.outer, SIZE, j)
