@@ -42,10 +42,10 @@ class Solver(BilevelSolver):
     name = "VRBO"
 
     parameters = {
-        "step_size": [0.7],
+        "step_size": [0.5],
         "outer_ratio": [1.0],
         "batch_size": [64],
-        "period_frac": [0.02],
+        "period_frac": [0.01],
         "n_inner_steps": [10],
         "n_neumann_steps": [10],
         "eval_freq": [4],
