@@ -5,7 +5,7 @@ import pytest
 import yaml
 from harness import BENCHMARK, ROOT
 
-from benchmark_utils.reporting import results, selection
+from benchmark_utils.reporting import results, selection, summary
 
 
 def table(runs, dataset="d[n=1]", gap=None):
@@ -83,6 +83,9 @@ def test_reference_says_where_it_is_from(monkeypatch, tmp_path):
     assert results.reference(df, "d[n=1]") == (3.0, "long run")
     df["base_seed"] = "1"  # Another start: another value may be reached.
     assert results.reference(df, "d[n=1]")[1] == "lowest h of this run"
+    results.REFERENCES.write_text(yaml.safe_dump(
+        {"d[n=1]": {"value": 3.0, "origin": "long run"}}))  # Of any start.
+    assert results.reference(df, "d[n=1]") == (3.0, "long run")
     known = table({(A, 0): [(0, 9), (1, 4)]}, gap=2.5)
     assert results.reference(known, "d[n=1]") == (2.5, "min h")
 
@@ -109,6 +112,29 @@ def test_selection_writes_a_config_and_reports_edges(tmp_path, capsys):
         "solver": [{"SOBA": {"step_size": [10]}}]}
     assert ("at the edge of the grid: step_size=10 (tried 0.1 to 10)"
             in capsys.readouterr().err)
+
+
+def test_summary_draws_and_tabulates(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(results, "REFERENCES", tmp_path / "none.yml")
+    (tmp_path / "none.yml").write_text("")
+    df = table({
+        (A, 0): [(0.0, 9.0), (1.0, 1.005), (4.0, 1.0)],
+        (A, 1): [(0.0, 9.0), (3.0, 1.005), (5.0, 1.0)],
+        (B, 0): [(0.0, 9.0), (1.0, 8.0)], (B, 1): [(0.0, 9.0), (1.0, 8.0)],
+    })
+    df.to_parquet(tmp_path / "results.parquet")
+    files = [str(tmp_path / f"{k}.svg") for k in range(2)]
+    for file in files:
+        summary.main([str(tmp_path / "results.parquet"), "--dataset", "d",
+                      "--figure", file])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| solver | parameters | h | h - h* | 1e-02")
+    # The median over both repetitions, of time and of oracle calls.
+    assert lines[2] == lines[-1] == (
+        "| SOBA | step_size=0.1 | 1.0000000 | 0.0e+00 | 2 s / 1.0e+01 | "
+        + " | ".join(["4.5 s / 2.0e+01"] * 4) + " |")
+    drawn = [(tmp_path / f"{k}.svg").read_text() for k in range(2)]
+    assert drawn[0] == drawn[1] and "Oracle calls" in drawn[0]
 
 
 def test_selection_of_an_unknown_dataset(tmp_path):

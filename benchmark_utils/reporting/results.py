@@ -57,6 +57,28 @@ def method_of(solver_name):
     return solver_name.split("[")[0]
 
 
+def family_of(method):
+    """Family that a method belongs to, or None."""
+    return next((family for family, (_, members) in FAMILIES.items()
+                 if method in members), None)
+
+
+def full_name(df, dataset):
+    """Name of a dataset with its parameters, as in the results table.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such dataset, or several.
+    """
+    known = sorted(df["dataset_name"].unique())
+    names = [n for n in known if dataset in (n, n.split("[")[0])]
+    if len(names) != 1:
+        raise ValueError(f"dataset={dataset!r} is not valid: one of {known} "
+                         "is needed")
+    return names[0]
+
+
 def repetitions(runs):
     """Curves of one configuration, sorted by time, one for a repetition."""
     return [curve.sort_values("stop_val")
@@ -149,7 +171,7 @@ def reference(df, dataset):
     stored = yaml.safe_load(REFERENCES.read_text()) or {}
     seeds = runs["base_seed"].astype(str).unique()
     entry = stored.get(dataset)
-    if entry and list(seeds) == [str(entry["seed"])]:
+    if entry and ("seed" not in entry or list(seeds) == [str(entry["seed"])]):
         return float(entry["value"]), entry["origin"]
     return float(runs["objective_value"].min()), "lowest h of this run"
 

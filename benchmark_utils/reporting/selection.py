@@ -17,6 +17,7 @@ import yaml
 
 from benchmark_utils.reporting.results import (
     best_configurations,
+    full_name,
     method_of,
     order,
 )
@@ -80,13 +81,7 @@ def select(df, dataset, seconds):
     ValueError
         If the table has no such dataset, or several.
     """
-    names = [n for n in df["dataset_name"].unique()
-             if dataset in (n, n.split("[")[0])]
-    if len(names) != 1:
-        raise ValueError(
-            f"dataset={dataset!r} is not valid: one of "
-            f"{sorted(df['dataset_name'].unique())} is needed")
-    df = df[df["dataset_name"] == names[0]]
+    df = df[df["dataset_name"] == full_name(df, dataset)]
     best = best_configurations(df, seconds)
     return [
         (method, parameters_of(df, solver), score[0], edges(df, solver))
@@ -103,6 +98,8 @@ def main(arguments=None):
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--max-seconds", type=float,
+                        help="time of a run in the config (default: 3)")
     parser.add_argument("--output", help="config file (default: printed)")
     options = parser.parse_args(arguments)
 
@@ -110,6 +107,8 @@ def main(arguments=None):
     chosen = select(df, options.dataset, options.seconds)
     config = {
         "dataset": [options.dataset],
+        **({"objective": [f"*[max_seconds={options.max_seconds:g}]"]}
+           if options.max_seconds else {}),
         "n-repetitions": options.repetitions,
         "solver": [
             {method: {name: [value] for name, value in parameters.items()}}

@@ -1,0 +1,69 @@
+"""Lowest value of h that many deterministic descents find.
+
+    python benchmarks/lowest_value.py ijcnn1 [--starts 60]
+
+h is not convex: L-BFGS-B on h, with exact gradients, from the start of the
+problem and from points drawn in a box, prints each new lowest value. The
+number at the end is what ``references.yml`` holds.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from harness import make_problem  # noqa: E402
+
+from benchmark_utils.reference import (  # noqa: E402
+    implicit_gradient,
+    solve_inner,
+)
+
+BOX = (-20.0, 10.0)
+
+
+def descend(problem, x):
+    """h and x where L-BFGS-B ends."""
+    z = problem.inner_start
+
+    def value_and_gradient(x):
+        nonlocal z
+        z, factor, *_ = solve_inner(problem.inner, x, z)
+        return (problem.outer.value(z, x),
+                implicit_gradient(problem, x, z, factor))
+
+    result = minimize(
+        value_and_gradient, x, jac=True, method="L-BFGS-B",
+        bounds=[BOX] * x.size,
+        options={"maxiter": 1000, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-9})
+    return result.fun, result.x
+
+
+def main():
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset")
+    parser.add_argument("--starts", type=int, default=60)
+    options = parser.parse_args()
+    problem = make_problem(options.dataset)
+    rng = np.random.default_rng(0)
+    lowest = np.inf
+    values = []
+    for k in range(options.starts):
+        x = problem.outer_start if k == 0 else rng.uniform(
+            -12.0, 4.0, problem.outer_dim)
+        h, x = descend(problem, x)
+        values.append(h)
+        if h < lowest:
+            lowest = h
+            print(f"start {k}: h = {h:.12f}, x = {np.round(x, 1)}",
+                  flush=True)
+    near = sum(h - lowest < 1e-6 for h in values)
+    print(f"{near} of {options.starts} starts end within 1e-6 of the lowest")
+
+
+if __name__ == "__main__":
+    main()
