@@ -1,0 +1,131 @@
+"""Fitted rates of SOBA and SABA, beside those of their theory.
+
+    python benchmarks/rates.py [--exponent 18] [--seeds 5]
+
+The theory (Dagréou et al., NeurIPS 2022) bounds the running mean
+
+    R(T) = 1/T sum_{t < T} E |grad h(x^t)|^2
+
+by O(T^(-1/2)) for SOBA with steps that decrease as t^(-1/2), and by
+O((n + m)^(2/3) / T) for SABA with constant steps of order (n + m)^(-2/3).
+Fitted are
+
+- the slope of log R against log T over the last decade of T;
+- for SABA the slope of log(T R(T)) against log(n + m), n = m, at a T where
+  T R(T) no longer grows: with the steps of the theory and with constant ones.
+
+These are bounds for the worst case: a faster decay does not contradict them.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from harness import make_problem, make_solver  # noqa: E402
+
+from benchmark_utils.reference import metrics  # noqa: E402
+
+PROBLEMS = {
+    "simulated_logistic": {},
+    "quadratic": {},
+}
+STEPS = {
+    "SOBA": {"step_size": 0.5, "outer_ratio": 1.0},
+    "SABA": {"step_size": 0.25, "outer_ratio": 1.0},
+}
+BATCH_SIZE = 64
+
+
+def running_mean(problem, name, seed, n_iterations, **parameters):
+    """Running mean of |grad h|^2 at times spaced evenly in logarithm.
+
+    Between two of these times the trapezoidal rule stands for the sum: the
+    gradient norm is that of h itself, of which each value costs an exact
+    solution of the inner problem.
+
+    Returns
+    -------
+    T, R : array of float64
+    """
+    solver = make_solver(
+        name, problem, seed=seed, batch_size=BATCH_SIZE, **parameters)
+    solver._reset()
+    solver.start()
+    times = np.unique(np.geomspace(1, n_iterations, 150).astype(int))
+    squared = [metrics(problem, solver.z, solver.x)["grad_norm"] ** 2]
+    for previous, t in zip([0, *times], times, strict=False):
+        solver.advance(int(t - previous))
+        solver.t = int(t)
+        squared.append(metrics(problem, solver.z, solver.x)["grad_norm"] ** 2)
+    lengths = np.diff([0, *times])
+    sums = np.cumsum(lengths * (np.array(squared)[1:] + squared[:-1]) / 2)
+    return times.astype(float), sums / times
+
+
+def slope(x, y):
+    """Least-squares slope of log y against log x."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def rate_in_time(dataset, name, n_iterations, n_seeds):
+    """Slope of the running mean over the last decade, averaged over seeds."""
+    problem = make_problem(dataset, **PROBLEMS[dataset])
+    curves = [running_mean(problem, name, seed, n_iterations, **STEPS[name])
+              for seed in range(n_seeds)]
+    T, R = curves[0][0], np.mean([R for _, R in curves], axis=0)
+    last = n_iterations / 10 <= T
+    return slope(T[last], R[last]), R[-1]
+
+
+def rate_in_samples(dataset, scaled, n_seeds, sizes=(512, 2048, 8192, 32768)):
+    """Slope of T R(T) of SABA against n + m."""
+    names = {"quadratic": ("n_inner", "n_outer"),
+             "simulated_logistic": ("n_train", "n_validation")}[dataset]
+    sums = []
+    for n in sizes:
+        problem = make_problem(dataset, **dict.fromkeys(names, n))
+        step_size = STEPS["SABA"]["step_size"]
+        if scaled:
+            step_size *= (n / sizes[0]) ** (-2 / 3)
+        n_iterations = int(20_000 / step_size)
+        totals = [
+            (T * R)[-1] for T, R in (
+                running_mean(problem, "SABA", seed, n_iterations,
+                             step_size=step_size, outer_ratio=1.0)
+                for seed in range(n_seeds))]
+        sums.append(np.mean(totals))
+    return slope(sizes, sums), sums
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--exponent", type=int, default=18,
+                        help="log2 of the number of iterations (18)")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+
+    print("| dataset | solver | slope of R(T) | bound | R(T) at the end |")
+    print("|---|---|---|---|---|")
+    for dataset in PROBLEMS:
+        for name, bound in (("SOBA", -0.5), ("SABA", -1.0)):
+            fitted, final = rate_in_time(
+                dataset, name, 2**options.exponent, options.seeds)
+            print(f"| {dataset} | {name} | {fitted:.3f} | {bound} | "
+                  f"{final:.2e} |", flush=True)
+    print("\n| dataset | steps of SABA | slope of T R(T) in n + m | bound |")
+    print("|---|---|---|---|")
+    for dataset in PROBLEMS:
+        for scaled in (True, False):
+            fitted, _ = rate_in_samples(dataset, scaled, options.seeds)
+            steps = "(n + m)^(-2/3)" if scaled else "constant"
+            print(f"| {dataset} | {steps} | {fitted:.3f} | 0.667 |",
+                  flush=True)
+
+
+if __name__ == "__main__":
+    main()
