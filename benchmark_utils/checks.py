@@ -1,15 +1,36 @@
 """Checks of parameters and data: each error names what is allowed."""
+import math
 import numbers
 
 import numpy as np
+
+# More samples or dimensions than any memory holds. Far above, at 2^63,
+# compiled code would overflow.
+_MAX_SIZE = 10**9
+# More steps between two callbacks would be a hang: nothing interrupts them.
+_MAX_STEPS = 10**6
 
 
 def _error(name, value, allowed):
     return ValueError(f"{name}={value!r} is not valid: {allowed}")
 
 
-def _is_real(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+def is_number(value, kind=numbers.Real):
+    """Whether a value is a number of this kind; bool is not."""
+    return (isinstance(value, kind)
+            and not isinstance(value, (bool, np.bool_)))
+
+
+def _is_finite(value):
+    """Whether a value is a real number that float64 can hold."""
+    try:
+        return is_number(value) and math.isfinite(value)
+    except OverflowError:  # An integer of more than 308 digits.
+        return False
+
+
+def _is_int_within(value, minimum, maximum):
+    return is_number(value, numbers.Integral) and minimum <= value <= maximum
 
 
 def positive(name, value):
@@ -21,14 +42,14 @@ def positive(name, value):
         Naming the parameter, its value and what is allowed, as for every
         check of this module.
     """
-    if not _is_real(value) or not np.isfinite(value) or value <= 0:
+    if not _is_finite(value) or value <= 0:
         raise _error(name, value, "a finite number > 0 is needed")
 
 
 def at_least(minimum):
     """Check that a parameter is a finite number >= ``minimum``."""
     def check(name, value):
-        if not _is_real(value) or not np.isfinite(value) or value < minimum:
+        if not _is_finite(value) or value < minimum:
             raise _error(
                 name, value, f"a finite number >= {minimum} is needed")
     return check
@@ -36,7 +57,7 @@ def at_least(minimum):
 
 def in_unit_interval(name, value):
     """Check that a parameter lies in [0, 1)."""
-    if not _is_real(value) or not 0 <= value < 1:
+    if not _is_finite(value) or not 0 <= value < 1:
         raise _error(name, value, "a number in [0, 1) is needed")
 
 
@@ -45,15 +66,21 @@ non_negative = at_least(0)
 
 def fraction(name, value):
     """Check that a parameter lies in (0, 1]."""
-    if not _is_real(value) or not 0 < value <= 1:
+    if not _is_finite(value) or not 0 < value <= 1:
         raise _error(name, value, "a number in (0, 1] is needed")
 
 
-def positive_int(name, value):
-    """Check that a parameter is an integer >= 1."""
-    if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
-            or value < 1):
-        raise _error(name, value, "an integer >= 1 is needed")
+def _int_between(minimum, maximum):
+    def check(name, value):
+        if not _is_int_within(value, minimum, maximum):
+            raise _error(
+                name, value,
+                f"an integer between {minimum} and {maximum} is needed")
+    return check
+
+
+positive_int = _int_between(1, _MAX_SIZE)
+n_steps = _int_between(1, _MAX_STEPS)
 
 
 def one_of(*choices):
@@ -72,8 +99,7 @@ def batch_size(value, n_inner, n_outer):
     if isinstance(value, str) and value == "full":
         return
     limit = min(n_inner, n_outer)
-    if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
-            or not 1 <= value <= limit):
+    if not _is_int_within(value, 1, limit):
         raise _error(
             "batch_size", value,
             f"an integer between 1 and {limit} (the smaller of {n_inner} "

@@ -3,6 +3,7 @@ from abc import abstractmethod
 
 import numpy as np
 from benchopt import BaseDataset
+from threadpoolctl import threadpool_limits
 
 
 class BilevelDataset(BaseDataset):
@@ -33,7 +34,11 @@ class BilevelDataset(BaseDataset):
     def get_data(self):
         """Keyword arguments of ``Objective.set_data``."""
         try:
-            return dict(problem=self.get_problem(), reason=None)
+            # BLAS rounds differently with each number of threads, and a
+            # worker of a parallel run, which simulates the data anew, has
+            # fewer than a sequential run.
+            with threadpool_limits(limits=1, user_api="blas"):
+                return dict(problem=self.get_problem(), reason=None)
         except (ValueError, OSError) as error:
             reason = " ".join(str(error).split())
             return dict(problem=None, reason=f"{self.name}: {reason}")

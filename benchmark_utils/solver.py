@@ -1,4 +1,5 @@
 """Base class of the solvers: everything that is not the algorithm."""
+import numbers
 import zlib
 
 import numpy as np
@@ -30,9 +31,9 @@ class BilevelSolver(BaseSolver):
     constraints = {
         "step_size": checks.positive,
         "outer_ratio": checks.positive,
-        "eval_freq": checks.positive_int,
-        "n_inner_steps": checks.positive_int,
-        "n_neumann_steps": checks.positive_int,
+        "eval_freq": checks.n_steps,
+        "n_inner_steps": checks.n_steps,
+        "n_neumann_steps": checks.n_steps,
     }
 
     #: Arrays that must stay finite, beside z and x. Extended likewise.
@@ -47,6 +48,7 @@ class BilevelSolver(BaseSolver):
             Naming a parameter, its value and what is allowed.
         """
         for name in self._parameters:
+            self._unify_type(name)
             if name == "batch_size":
                 checks.batch_size(
                     self.batch_size, problem.inner.n_samples,
@@ -62,6 +64,23 @@ class BilevelSolver(BaseSolver):
             self.get_seed(use_dataset=True, use_repetition=True),
             zlib.crc32(self.name.encode()),
         ]
+
+    def _unify_type(self, name):
+        """Make a number of whatever type a plain float or int.
+
+        What is compiled for the type of the default then serves all of them,
+        and a small NumPy integer cannot overflow in the iterations.
+        """
+        value = getattr(self, name)
+        default, *_ = type(self).parameters.get(name, [None])
+        try:
+            if (checks.is_number(value, numbers.Integral)
+                    and not isinstance(default, float)):
+                setattr(self, name, int(value))
+            elif checks.is_number(value):
+                setattr(self, name, float(value))
+        except OverflowError:
+            pass  # Too large for a float: the check will say so.
 
     def warm_up(self):
         """Compile, or load from the disk cache, outside the timing."""

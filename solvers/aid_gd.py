@@ -48,7 +48,7 @@ class Solver(BilevelSolver):
 
     constraints = {
         **BilevelSolver.constraints,
-        "n_cg_steps": checks.positive_int,
+        "n_cg_steps": checks.n_steps,
     }
     state_names = ("z", "v", "x")
 

@@ -49,7 +49,7 @@ class Solver(BilevelSolver):
     constraints = {
         **BilevelSolver.constraints,
         "mu": checks.positive,
-        "n_directions": checks.positive_int,
+        "n_directions": checks.n_steps,
     }
 
     def advance(self, n_iterations):

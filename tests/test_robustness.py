@@ -1,0 +1,143 @@
+"""Runs that are spread out, stopped, started again, or that diverge."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import psutil
+import pytest
+from harness import ROOT, copy_suite, run
+
+# The default size of the quadratic: there, BLAS would use several threads.
+GRID = ["-s", "SOBA[step_size=[0.1,1.0]]", "-s", "L-BFGS",
+        "-d", "quadratic", "-d",
+        "simulated_logistic[n_train=500,n_validation=500]",
+        "-o", "*[max_seconds=1000000]", "-n", "6", "--no-plot"]
+N_RUNS = 6
+
+
+def benchopt(*arguments):
+    return ["-m", "benchopt", "run", ".", *GRID, *arguments]
+
+
+def table(suite, name):
+    """What a run says of the iterates: all columns but times and system."""
+    results = pd.read_parquet(suite / "outputs" / f"{name}.parquet")
+    key = ["dataset_name", "solver_name", "idx_rep", "stop_val"]
+    columns = key + sorted(
+        c for c in results if c.startswith(("objective_", "p_")))
+    return results[columns].sort_values(key).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """A suite with the table of a run that nothing has disturbed."""
+    suite = copy_suite(tmp_path_factory.mktemp("robustness") / "suite")
+    shutil.copytree(ROOT / "configs", suite / "configs")
+    code, text = run(benchopt("--output", "whole", "--no-cache"), suite)
+    assert code == 0, text
+    assert len(table(suite, "whole")) == N_RUNS * 7
+    return suite
+
+
+@pytest.mark.parametrize("how", ["joblib", "dask_local"])
+def test_parallel_run_gives_the_same_table(suite, how):
+    if how == "dask_local":
+        pytest.importorskip("distributed")
+    code, text = run(
+        benchopt("--no-cache", "--output", how, "--parallel-config",
+                 f"configs/parallel/{how}.yml"), suite)
+    assert code == 0, text
+    pd.testing.assert_frame_equal(
+        table(suite, how), table(suite, "whole"), check_exact=True)
+
+
+# Runs of about a second, so that one can be stopped in its middle.
+LONG = ["-s", "SOBA[step_size=[0.1,0.3,0.5,1.0]]", "-d", "quadratic",
+        "-o", "*[max_seconds=1000000]", "-n", "15", "--no-plot"]
+
+
+def start_and_stop(suite, name, jobs, stop):
+    """Start a run and stop it in its middle.
+
+    Parameters
+    ----------
+    stop : callable
+        Called with the process of the run when its first solver is done.
+
+    Returns
+    -------
+    int
+        How many solvers were done.
+    """
+    command = [sys.executable, "-u", "-m", "benchopt", "run", ".", *LONG,
+               "--output", name, "-j", str(jobs)]
+    environment = {k: v for k, v in os.environ.items()
+                   if k != "NUMBA_CACHE_DIR"}
+    log = suite / f"{name}.log"
+    with log.open("w") as stream:
+        process = psutil.Popen(
+            command, cwd=suite, stdout=stream, stderr=subprocess.STDOUT,
+            env=environment, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not n_done(log) and process.poll() is None:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        stop(process)
+        assert process.wait(timeout=60) != 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert not (suite / "outputs" / f"{name}.parquet").exists()
+    return n_done(log)
+
+
+def n_done(log):
+    # The word in the colour of a status: "Loading ... done." is not one.
+    return len(re.findall(r"\x1b\[1;3\dmdone", log.read_text()))
+
+
+def interrupt(process):
+    # What Ctrl-C does: the signal goes to the workers as well.
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def kill(process):
+    process.kill()
+
+
+def kill_worker(process):
+    workers = [child for child in process.children(recursive=True)
+               if "loky" in " ".join(child.cmdline())
+               and "tracker" not in " ".join(child.cmdline())]
+    assert workers, [child.cmdline() for child in process.children()]
+    workers[0].kill()
+
+
+@pytest.fixture(scope="module")
+def whole(suite):
+    """Table of the long runs that nothing has disturbed."""
+    code, text = run(["-m", "benchopt", "run", ".", *LONG, "--no-cache",
+                      "--output", "long"], suite)
+    assert code == 0, text
+    return table(suite, "long")
+
+
+@pytest.mark.parametrize("stop, jobs", [
+    (interrupt, 1), (kill, 1), (kill_worker, 2)])
+def test_a_stopped_run_goes_on_where_it_was(suite, whole, stop, jobs):
+    name = f"{stop.__name__}_{jobs}"
+    shutil.rmtree(suite / "__cache__" / "benchopt", ignore_errors=True)
+    done = start_and_stop(suite, name, jobs, stop)
+    assert 1 <= done < 4, "stopped too late"
+    code, text = run(["-m", "benchopt", "run", ".", *LONG, "--output", name,
+                      "-j", str(jobs)], suite)
+    assert code == 0, text
+    assert done <= text.count("(cached)") < 4, text
+    pd.testing.assert_frame_equal(
+        table(suite, name), whole, check_exact=True)
