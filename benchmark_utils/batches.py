@@ -2,6 +2,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numba.np.random.random_methods import random_interval
 
 from benchmark_utils.compiled import inlined, jit, kernel
 
@@ -32,11 +33,23 @@ def make_sampler(n_batches, rng):
     return Sampler(rng, order, np.array([n_batches]))
 
 
+@jit
+def reshuffle(rng, order):
+    """Shuffle as ``rng.shuffle(order)`` does, draw by draw.
+
+    Numba's own is for arrays of any number of dimensions, and takes four
+    times as long to compile as all the rest of a solver's loop.
+    """
+    for k in range(order.size - 1, 0, -1):
+        other = np.int64(random_interval(rng.bit_generator, k))
+        order[k], order[other] = order[other], order[k]
+
+
 @inlined
 def draw(sampler):
     """Index of the next batch; reshuffles when an epoch is over."""
     if sampler.position[0] == sampler.order.size:
-        sampler.rng.shuffle(sampler.order)
+        reshuffle(sampler.rng, sampler.order)
         sampler.position[0] = 0
     batch = sampler.order[sampler.position[0]]
     sampler.position[0] += 1
