@@ -4,9 +4,11 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.random.random_methods import random_interval
 
-from benchmark_utils.compiled import inlined, jit, kernel
+from benchmark_utils.compiled import inlined, kernel
 
-FULL = -1  # The batch index that stands for all samples.
+# The batch index that stands for all samples. Of the type of all others: for
+# a Python integer Numba would compile each kernel once more, for this value.
+FULL = np.int64(-1)
 
 
 class Sampler(NamedTuple):
@@ -33,7 +35,7 @@ def make_sampler(n_batches, rng):
     return Sampler(rng, order, np.array([n_batches]))
 
 
-@jit
+@kernel
 def reshuffle(rng, order):
     """Shuffle as ``rng.shuffle(order)`` does, draw by draw.
 
@@ -56,13 +58,11 @@ def draw(sampler):
     return batch
 
 
-@jit
-def draw_several(sampler, n):
-    """Indices of the next n batches, as an array of int64."""
-    batches = np.empty(n, np.int64)
-    for k in range(n):
+@kernel
+def draw_several(sampler, batches):
+    """Fill ``batches`` (array of int64) with the next batches."""
+    for k in range(batches.size):
         batches[k] = draw(sampler)
-    return batches
 
 
 @kernel
