@@ -39,8 +39,8 @@ def make_sampler(n_batches, rng):
 def reshuffle(rng, order):
     """Shuffle as ``rng.shuffle(order)`` does, draw by draw.
 
-    Numba's own is for arrays of any number of dimensions, and takes four
-    times as long to compile as all the rest of a solver's loop.
+    Numba's own is for arrays of any number of dimensions, and takes some
+    four seconds to compile.
     """
     for k in range(order.size - 1, 0, -1):
         other = np.int64(random_interval(rng.bit_generator, k))
