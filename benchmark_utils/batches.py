@@ -2,10 +2,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from numba.np.random.random_methods import random_interval
 
-from benchmark_utils.compiled import inlined, jit, kernel
+from benchmark_utils.compiled import inlined, kernel
 
-FULL = -1  # The batch index that stands for all samples.
+# The batch index that stands for all samples. Of the type of all others: for
+# a Python integer Numba would compile each kernel once more, for this value.
+FULL = np.int64(-1)
 
 
 class Sampler(NamedTuple):
@@ -32,24 +35,34 @@ def make_sampler(n_batches, rng):
     return Sampler(rng, order, np.array([n_batches]))
 
 
+@kernel
+def reshuffle(rng, order):
+    """Shuffle as ``rng.shuffle(order)`` does, draw by draw.
+
+    Numba's own is for arrays of any number of dimensions, and takes some
+    four seconds to compile.
+    """
+    for k in range(order.size - 1, 0, -1):
+        other = np.int64(random_interval(rng.bit_generator, k))
+        order[k], order[other] = order[other], order[k]
+
+
 @inlined
 def draw(sampler):
     """Index of the next batch; reshuffles when an epoch is over."""
     if sampler.position[0] == sampler.order.size:
-        sampler.rng.shuffle(sampler.order)
+        reshuffle(sampler.rng, sampler.order)
         sampler.position[0] = 0
     batch = sampler.order[sampler.position[0]]
     sampler.position[0] += 1
     return batch
 
 
-@jit
-def draw_several(sampler, n):
-    """Indices of the next n batches, as an array of int64."""
-    batches = np.empty(n, np.int64)
-    for k in range(n):
+@kernel
+def draw_several(sampler, batches):
+    """Fill ``batches`` (array of int64) with the next batches."""
+    for k in range(batches.size):
         batches[k] = draw(sampler)
-    return batches
 
 
 @kernel

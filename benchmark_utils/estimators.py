@@ -47,10 +47,12 @@ def recursive_estimate(d, new, old, eta):
         d[c] = new[c] + (1.0 - eta) * (d[c] - old[c])
 
 
-@jit
-def inner_sgd(G, inner_batches, z, x, step_size, n_steps):
-    """Stochastic gradient steps on z, in place, each on a fresh batch."""
-    g = np.empty_like(z)
+@kernel
+def inner_sgd(G, inner_batches, z, x, step_size, n_steps, g):
+    """Stochastic gradient steps on z, in place, each on a fresh batch.
+
+    ``g`` (p,) is scratch space.
+    """
     for _ in range(n_steps):
         grad_z(G, draw(inner_batches), z, x, g)
         descend(z, step_size, g)
@@ -66,7 +68,14 @@ def inner_gradient_descent(G, z, x, step_size, n_steps):
 
 
 @jit
-def hypergradient_sum(G, F, i, j, batches, z, x, eta, out):
+def hypergradient_scratch(z, x):
+    """Arrays for f1, v, a Hessian-vector product and C v."""
+    return (np.empty_like(z), np.empty_like(z), np.empty_like(z),
+            np.empty_like(x))
+
+
+@kernel
+def hypergradient_sum(G, F, i, j, batches, z, x, eta, out, scratch):
     """Hypergradient estimate E = f2_J + C_I v, v by ``neumann_sum``.
 
     Parameters
@@ -82,21 +91,24 @@ def hypergradient_sum(G, F, i, j, batches, z, x, eta, out):
         Step size of the Neumann series.
     out : array of float64, shape (d,)
         Overwritten by E.
+    scratch : tuple
+        From ``hypergradient_scratch``.
     """
-    f1, v, Cv = np.empty_like(z), np.empty_like(z), np.empty_like(x)
+    f1, v, Hv, Cv = scratch
     gradients(F, j, z, x, f1, out)
-    neumann_sum(G, batches, z, x, f1, eta, v)
+    neumann_sum(G, batches, z, x, f1, eta, v, Hv)
     cross(G, i, z, x, v, Cv)
     for c in range(out.size):
         out[c] += Cv[c]
 
 
-@jit
-def hypergradient_product(G, F, i, j, batches, z, x, eta, n_terms, out):
+@kernel
+def hypergradient_product(G, F, i, j, batches, z, x, eta, n_terms, out,
+                          scratch):
     """As ``hypergradient_sum``, with v by ``neumann_product``."""
-    f1, v, Cv = np.empty_like(z), np.empty_like(z), np.empty_like(x)
+    f1, v, Hv, Cv = scratch
     gradients(F, j, z, x, f1, out)
-    neumann_product(G, batches, z, x, f1, eta, n_terms, v)
+    neumann_product(G, batches, z, x, f1, eta, n_terms, v, Hv)
     cross(G, i, z, x, v, Cv)
     for c in range(out.size):
         out[c] += Cv[c]

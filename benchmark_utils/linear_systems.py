@@ -2,11 +2,11 @@
 import numpy as np
 
 from benchmark_utils.batches import FULL
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiled import jit, kernel
 from benchmark_utils.oracles import hvp
 
 
-@jit
+@kernel
 def _dot(a, b):
     total = 0.0
     for k in range(a.size):
@@ -52,8 +52,8 @@ def conjugate_gradient(G, z, x, f1, v, n_steps):
                             + squared / previous * direction[k])
 
 
-@jit
-def neumann_sum(G, batches, z, x, f1, eta, v):
+@kernel
+def neumann_sum(G, batches, z, x, term, eta, v, H_term):
     """Truncated Neumann series for v = -H^-1 f1.
 
     v = -eta sum_{q=0}^{K} prod_{k=1}^{q} (I - eta H_{I_k}) f1
@@ -71,13 +71,15 @@ def neumann_sum(G, batches, z, x, f1, eta, v):
         deterministic series.
     z, x : array of float64, shape (p,), (d,)
         Where the Hessian is taken.
-    f1 : array of float64, shape (p,)
+    term : array of float64, shape (p,)
+        f1; overwritten by the last term of the series.
     eta : float
         Step size, below 2 / (largest eigenvalue of H) for convergence.
     v : array of float64, shape (p,)
         Overwritten.
+    H_term : array of float64, shape (p,)
+        Scratch space.
     """
-    term, H_term = f1.copy(), np.empty_like(f1)
     for c in range(v.size):
         v[c] = -eta * term[c]
     for k in range(batches.size):
@@ -87,8 +89,8 @@ def neumann_sum(G, batches, z, x, f1, eta, v):
             v[c] -= eta * term[c]
 
 
-@jit
-def neumann_product(G, batches, z, x, f1, eta, n_terms, v):
+@kernel
+def neumann_product(G, batches, z, x, f1, eta, n_terms, v, H_v):
     """One term of the Neumann series for v = -H^-1 f1, drawn at random.
 
     v = -eta K prod_{k=1}^{q} (I - eta H_{I_k}) f1
@@ -98,14 +100,16 @@ def neumann_product(G, batches, z, x, f1, eta, n_terms, v):
 
     Parameters
     ----------
-    G, z, x, f1, eta, v
+    G, z, x, eta, v
         As in ``neumann_sum``.
+    f1 : array of float64, shape (p,)
     batches : array of int64, shape (q,)
         Batch of each factor; q is drawn by the caller.
     n_terms : int
         K.
+    H_v : array of float64, shape (p,)
+        Scratch space.
     """
-    H_v = np.empty_like(f1)
     for c in range(v.size):
         v[c] = -eta * n_terms * f1[c]
     for k in range(batches.size):

@@ -55,11 +55,11 @@ class Solver(BilevelSolver):
 @jit
 def amigo(G, F, inner_batches, outer_batches, z, v, x, step_size,
           outer_ratio, n_inner_steps, n_iterations):
-    f1, Hv = np.empty_like(z), np.empty_like(z)
+    g, f1, Hv = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     f2, Cv = np.empty_like(x), np.empty_like(x)
     rho, gamma = step_size, step_size / outer_ratio
     for _ in range(n_iterations):
-        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps)
+        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps, g)
 
         gradients(F, draw(outer_batches), z, x, f1, f2)
         for _ in range(n_inner_steps):

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.batches import FULL
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import assign, descend, jit
 from benchmark_utils.estimators import inner_gradient_descent
 from benchmark_utils.oracles import grad_x, gradients, project
 from benchmark_utils.solver import BilevelSolver
@@ -69,7 +69,7 @@ def bome(G, F, z, x, step_size, outer_ratio, inner_step_size, eta,
     f2, q2, g2_K = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     rho, gamma = step_size, step_size / outer_ratio
     for _ in range(n_iterations):
-        z_K[:] = z
+        assign(z_K, z)
         inner_gradient_descent(G, z_K, x, inner_step_size, n_inner_steps)
 
         # grad q = (g(z), g2(z) - g2(z_K))

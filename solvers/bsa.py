@@ -2,7 +2,11 @@ import numpy as np
 
 from benchmark_utils.batches import draw, draw_several
 from benchmark_utils.compiled import decay, descend, jit
-from benchmark_utils.estimators import hypergradient_product, inner_sgd
+from benchmark_utils.estimators import (
+    hypergradient_product,
+    hypergradient_scratch,
+    inner_sgd,
+)
 from benchmark_utils.oracles import project
 from benchmark_utils.solver import BilevelSolver
 
@@ -58,17 +62,20 @@ class Solver(BilevelSolver):
 @jit
 def bsa(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
         n_inner_steps, n_neumann_steps, t_start, n_iterations):
-    E = np.empty_like(x)
+    g, E = np.empty_like(z), np.empty_like(x)
+    scratch = hypergradient_scratch(z, x)
+    term = np.empty(n_neumann_steps, np.int64)
     for t in range(t_start, t_start + n_iterations):
         rho = decay(step_size, t, 0.5)
-        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps)
+        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps, g)
 
         # E = f2_j - eta K C_i prod_{k=1}^{q} (I - eta H_{i_k}) f1_j
         j = draw(outer_batches)
         q = inner_batches.rng.integers(0, n_neumann_steps)
-        batches = draw_several(inner_batches, q)
+        draw_several(inner_batches, term[:q])
         i = draw(inner_batches)
         hypergradient_product(
-            G, F, i, j, batches, z, x, step_size, n_neumann_steps, E)
+            G, F, i, j, term[:q], z, x, step_size, n_neumann_steps, E,
+            scratch)
         descend(x, rho / outer_ratio, E)
         project(G, x)

@@ -62,14 +62,14 @@ class Solver(BilevelSolver):
 @jit
 def f2sa(G, F, inner_batches, outer_batches, w, y, x, step_size,
          outer_ratio, lmbda0, n_inner_steps, t_start, n_iterations):
-    g_y, f1 = np.empty_like(y), np.empty_like(y)
+    g_w, g_y, f1 = np.empty_like(w), np.empty_like(y), np.empty_like(y)
     g2_y, g2_w, f2 = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     for t in range(t_start, t_start + n_iterations):
         lmbda = decay(lmbda0, t, -1.0 / 7.0)
         rho = decay(step_size, t, 4.0 / 7.0)
         alpha = rho / lmbda
 
-        inner_sgd(G, inner_batches, w, x, rho, n_inner_steps)
+        inner_sgd(G, inner_batches, w, x, rho, n_inner_steps, g_w)
         for _ in range(n_inner_steps):
             grad_z(G, draw(inner_batches), y, x, g_y)
             grad_z(F, draw(outer_batches), y, x, f1)

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.batches import draw
-from benchmark_utils.compiled import decay, descend, jit
+from benchmark_utils.compiled import assign, decay, descend, jit, kernel
 from benchmark_utils.estimators import recursive_estimate
 from benchmark_utils.oracles import cross, grad_x, grad_z, hvp, project
 from benchmark_utils.solver import BilevelSolver
@@ -59,7 +59,7 @@ class Solver(BilevelSolver):
              self.outer_ratio, self.eta, self.t, n_iterations)
 
 
-@jit
+@kernel
 def outer_direction(G, F, i, j, z, v, x, D_x, f2):
     """D_x = C_i v + f2_j."""
     cross(G, i, z, x, v, D_x)
@@ -88,12 +88,14 @@ def fsla(G, F, inner_batches, outer_batches, z, v, x, d, previous, step_size,
         i, j = draw(inner_batches), draw(outer_batches)
         outer_direction(G, F, i, j, z, v, x, e, f2)
         if t == 0:
-            d[:] = e
+            assign(d, e)
         else:
             outer_direction(G, F, i, j, z_old, v_old, x_old, e_old, f2)
             eta_t = min(1.0, decay(eta, t, 0.5))
             recursive_estimate(d, e, e_old, eta_t)
 
-        z_old[:], v_old[:], x_old[:] = z, v, x
+        assign(z_old, z)
+        assign(v_old, v)
+        assign(x_old, x)
         descend(x, rho / outer_ratio, d)
         project(G, x)

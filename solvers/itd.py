@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils.batches import FULL
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import assign, descend, jit
 from benchmark_utils.estimators import inner_gradient_descent
 from benchmark_utils.oracles import cross, gradients, hvp, project
 from benchmark_utils.solver import BilevelSolver
@@ -57,7 +57,7 @@ def unrolled_gradient(G, F, trajectory, x, step_size, out):
     a, Ha = np.empty_like(trajectory[0]), np.empty_like(trajectory[0])
     Ca = np.empty_like(x)
     for k in range(n_steps):
-        trajectory[k + 1] = trajectory[k]
+        assign(trajectory[k + 1], trajectory[k])
         inner_gradient_descent(G, trajectory[k + 1], x, step_size, 1)
 
     gradients(F, FULL, trajectory[n_steps], x, a, out)
@@ -72,9 +72,9 @@ def unrolled_gradient(G, F, trajectory, x, step_size, out):
 def itd(G, F, trajectory, z, x, step_size, outer_ratio, n_iterations):
     D_x = np.empty_like(x)
     for _ in range(n_iterations):
-        trajectory[0] = z
+        assign(trajectory[0], z)
         unrolled_gradient(G, F, trajectory, x, step_size, D_x)
-        z[:] = trajectory[-1]
+        assign(z, trajectory[-1])
 
         descend(x, step_size / outer_ratio, D_x)
         project(G, x)

@@ -2,8 +2,12 @@ import numpy as np
 
 from benchmark_utils.batches import draw, draw_several
 from benchmark_utils.checks import positive
-from benchmark_utils.compiled import decay, descend, jit
-from benchmark_utils.estimators import hypergradient_sum, recursive_estimate
+from benchmark_utils.compiled import assign, decay, descend, jit
+from benchmark_utils.estimators import (
+    hypergradient_scratch,
+    hypergradient_sum,
+    recursive_estimate,
+)
 from benchmark_utils.oracles import grad_z, project
 from benchmark_utils.solver import BilevelSolver
 
@@ -72,26 +76,29 @@ def mrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, z_old, x_old,
          n_iterations):
     g, g_old = np.empty_like(z), np.empty_like(z)
     E, E_old = np.empty_like(x), np.empty_like(x)
+    scratch = hypergradient_scratch(z, x)
+    series = np.empty(n_neumann_steps, np.int64)
     for t in range(t_start, t_start + n_iterations):
         i, k = draw(inner_batches), draw(inner_batches)
         j = draw(outer_batches)
-        series = draw_several(inner_batches, n_neumann_steps)
+        draw_several(inner_batches, series)
 
         grad_z(G, i, z, x, g)
-        hypergradient_sum(G, F, k, j, series, z, x, step_size, E)
+        hypergradient_sum(
+            G, F, k, j, series, z, x, step_size, E, scratch)
         if t == 0:
-            d_z[:] = g
-            d_x[:] = E
+            assign(d_z, g)
+            assign(d_x, E)
         else:
             grad_z(G, i, z_old, x_old, g_old)
             hypergradient_sum(
-                G, F, k, j, series, z_old, x_old, step_size, E_old)
+                G, F, k, j, series, z_old, x_old, step_size, E_old, scratch)
             eta_t = min(1.0, decay(eta, t, 2.0 / 3.0))
             recursive_estimate(d_z, g, g_old, eta_t)
             recursive_estimate(d_x, E, E_old, eta_t)
 
-        z_old[:] = z
-        x_old[:] = x
+        assign(z_old, z)
+        assign(x_old, x)
         rho = decay(step_size, t, 1.0 / 3.0)
         descend(z, rho, d_z)
         descend(x, rho / outer_ratio, d_x)

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.batches import FULL
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import assign, descend, jit
 from benchmark_utils.estimators import inner_gradient_descent
 from benchmark_utils.oracles import gradients, project
 from benchmark_utils.solver import BilevelSolver
@@ -66,7 +66,7 @@ def pzobo(G, F, rng, z, x, step_size, outer_ratio, mu, n_directions,
     D_x = np.empty_like(x)
     gamma = step_size / outer_ratio
     for _ in range(n_iterations):
-        z_0[:] = z
+        assign(z_0, z)
         inner_gradient_descent(G, z, x, step_size, n_inner_steps)
         gradients(F, FULL, z, x, f1, D_x)
 
@@ -74,7 +74,7 @@ def pzobo(G, F, rng, z, x, step_size, outer_ratio, mu, n_directions,
             for c in range(x.size):
                 u[c] = rng.standard_normal()
                 x_u[c] = x[c] + mu * u[c]
-            z_u[:] = z_0
+            assign(z_u, z_0)
             inner_gradient_descent(G, z_u, x_u, step_size, n_inner_steps)
             # D_x = f2 + the average of <delta, f1> u, delta = (z_u - z) / mu
             product = 0.0

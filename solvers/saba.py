@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.batches import draw
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import descend, jit, kernel
 from benchmark_utils.oracles import directions, gradients, project
 from benchmark_utils.solver import BilevelSolver
 
@@ -76,7 +76,7 @@ def fill_memory(G, F, z, v, x, memory):
         gradients(F, j, z, x, m_f1[j], m_f2[j])
 
 
-@jit
+@kernel
 def saga(memory, average, k, phi):
     """Replace phi, in place, by its SAGA estimate; remember phi."""
     for c in range(phi.size):

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.batches import FULL, draw
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import assign, descend, jit
 from benchmark_utils.estimators import bilevel_directions
 from benchmark_utils.oracles import project
 from benchmark_utils.sarah import sarah_directions
@@ -88,7 +88,9 @@ def spaba(G, F, inner_batches, outer_batches, rng, point, previous, D,
             sarah_directions(
                 G, F, i, j, point, previous, D, D_now, D_old, f1, f2)
 
-        z_old[:], v_old[:], x_old[:] = z, v, x
+        assign(z_old, z)
+        assign(v_old, v)
+        assign(x_old, x)
         descend(z, rho, D_z)
         descend(v, rho, D_v)
         descend(x, gamma, D_x)

@@ -2,7 +2,11 @@ import numpy as np
 
 from benchmark_utils.batches import draw, draw_several
 from benchmark_utils.compiled import descend, jit
-from benchmark_utils.estimators import hypergradient_sum, inner_sgd
+from benchmark_utils.estimators import (
+    hypergradient_scratch,
+    hypergradient_sum,
+    inner_sgd,
+)
 from benchmark_utils.oracles import project
 from benchmark_utils.solver import BilevelSolver
 
@@ -57,16 +61,18 @@ class Solver(BilevelSolver):
 @jit
 def stocbio(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
             n_inner_steps, n_neumann_steps, n_iterations):
-    E = np.empty_like(x)
+    g, E = np.empty_like(z), np.empty_like(x)
+    scratch = hypergradient_scratch(z, x)
+    series = np.empty(n_neumann_steps, np.int64)
     rho, gamma = step_size, step_size / outer_ratio
     for _ in range(n_iterations):
-        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps)
+        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps, g)
 
         # E = f2_j - eta C_i sum_{q=0}^{K} prod_{k=1}^{q} (I - eta H_{i_k})
         #     f1_j
         j = draw(outer_batches)
-        batches = draw_several(inner_batches, n_neumann_steps)
+        draw_several(inner_batches, series)
         i = draw(inner_batches)
-        hypergradient_sum(G, F, i, j, batches, z, x, rho, E)
+        hypergradient_sum(G, F, i, j, series, z, x, rho, E, scratch)
         descend(x, gamma, E)
         project(G, x)

@@ -2,9 +2,10 @@ import numpy as np
 
 from benchmark_utils.batches import draw, draw_several
 from benchmark_utils.checks import positive
-from benchmark_utils.compiled import decay, descend, jit
+from benchmark_utils.compiled import assign, decay, descend, jit
 from benchmark_utils.estimators import (
     hypergradient_product,
+    hypergradient_scratch,
     recursive_estimate,
 )
 from benchmark_utils.oracles import grad_z, project
@@ -79,29 +80,33 @@ def sustain(G, F, inner_batches, outer_batches, z, x, d_z, d_x, z_old, x_old,
             n_iterations):
     g, g_old = np.empty_like(z), np.empty_like(z)
     E, E_old = np.empty_like(x), np.empty_like(x)
+    scratch = hypergradient_scratch(z, x)
+    terms = np.empty(n_neumann_steps, np.int64)
     for t in range(t_start, t_start + n_iterations):
         i, k = draw(inner_batches), draw(inner_batches)
         j = draw(outer_batches)
         q = inner_batches.rng.integers(0, n_neumann_steps)
-        term = draw_several(inner_batches, q)
+        term = terms[:q]
+        draw_several(inner_batches, term)
 
         grad_z(G, i, z, x, g)
         hypergradient_product(
-            G, F, k, j, term, z, x, step_size, n_neumann_steps, E)
+            G, F, k, j, term, z, x, step_size, n_neumann_steps, E,
+            scratch)
         if t == 0:
-            d_z[:] = g
-            d_x[:] = E
+            assign(d_z, g)
+            assign(d_x, E)
         else:
             grad_z(G, i, z_old, x_old, g_old)
             hypergradient_product(
                 G, F, k, j, term, z_old, x_old, step_size, n_neumann_steps,
-                E_old)
+                E_old, scratch)
             eta_t = min(1.0, decay(eta, t, 2.0 / 3.0))
             recursive_estimate(d_z, g, g_old, eta_t)
             recursive_estimate(d_x, E, E_old, eta_t)
 
-        z_old[:] = z
-        x_old[:] = x
+        assign(z_old, z)
+        assign(x_old, x)
         rho = decay(step_size, t, 1.0 / 3.0)
         descend(z, rho, d_z)
         descend(x, rho / outer_ratio, d_x)

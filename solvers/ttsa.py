@@ -2,7 +2,10 @@ import numpy as np
 
 from benchmark_utils.batches import draw, draw_several
 from benchmark_utils.compiled import decay, descend, jit
-from benchmark_utils.estimators import hypergradient_product
+from benchmark_utils.estimators import (
+    hypergradient_product,
+    hypergradient_scratch,
+)
 from benchmark_utils.oracles import grad_z, project
 from benchmark_utils.solver import BilevelSolver
 
@@ -56,6 +59,8 @@ class Solver(BilevelSolver):
 def ttsa(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
          n_neumann_steps, t_start, n_iterations):
     g, E = np.empty_like(z), np.empty_like(x)
+    scratch = hypergradient_scratch(z, x)
+    term = np.empty(n_neumann_steps, np.int64)
     for t in range(t_start, t_start + n_iterations):
         grad_z(G, draw(inner_batches), z, x, g)
         descend(z, decay(step_size, t, 2.0 / 5.0), g)
@@ -63,9 +68,10 @@ def ttsa(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
         # E = f2_j - eta K C_i prod_{k=1}^{q} (I - eta H_{i_k}) f1_j
         j = draw(outer_batches)
         q = inner_batches.rng.integers(0, n_neumann_steps)
-        batches = draw_several(inner_batches, q)
+        draw_several(inner_batches, term[:q])
         i = draw(inner_batches)
         hypergradient_product(
-            G, F, i, j, batches, z, x, step_size, n_neumann_steps, E)
+            G, F, i, j, term[:q], z, x, step_size, n_neumann_steps, E,
+            scratch)
         descend(x, decay(step_size / outer_ratio, t, 3.0 / 5.0), E)
         project(G, x)

@@ -2,8 +2,12 @@ import numpy as np
 
 from benchmark_utils.batches import FULL, draw, draw_several
 from benchmark_utils.checks import positive
-from benchmark_utils.compiled import descend, jit
-from benchmark_utils.estimators import hypergradient_sum, recursive_estimate
+from benchmark_utils.compiled import assign, descend, jit
+from benchmark_utils.estimators import (
+    hypergradient_scratch,
+    hypergradient_sum,
+    recursive_estimate,
+)
 from benchmark_utils.oracles import grad_z, project
 from benchmark_utils.solver import BilevelSolver
 
@@ -73,15 +77,17 @@ def vrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, step_size,
          n_iterations):
     g, g_old, z_old = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     E, E_old, x_old = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    scratch = hypergradient_scratch(z, x)
+    series = np.empty(n_neumann_steps, np.int64)
     full_series = np.full(n_neumann_steps, FULL)
     rho, gamma = step_size, step_size / outer_ratio
     for t in range(t_start, t_start + n_iterations):
         if t % period == 0:
             grad_z(G, FULL, z, x, d_z)
             hypergradient_sum(
-                G, F, FULL, FULL, full_series, z, x, step_size, d_x)
-        z_old[:] = z
-        x_old[:] = x
+                G, F, FULL, FULL, full_series, z, x, step_size, d_x, scratch)
+        assign(z_old, z)
+        assign(x_old, x)
         descend(x, gamma, d_x)
         project(G, x)
 
@@ -89,16 +95,17 @@ def vrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, step_size,
         for step in range(n_inner_steps + 1):
             i, k = draw(inner_batches), draw(inner_batches)
             j = draw(outer_batches)
-            series = draw_several(inner_batches, n_neumann_steps)
+            draw_several(inner_batches, series)
             grad_z(G, i, z, x, g)
             grad_z(G, i, z_old, x_old, g_old)
             recursive_estimate(d_z, g, g_old, 0.0)
-            hypergradient_sum(G, F, k, j, series, z, x, step_size, E)
             hypergradient_sum(
-                G, F, k, j, series, z_old, x_old, step_size, E_old)
+                G, F, k, j, series, z, x, step_size, E, scratch)
+            hypergradient_sum(
+                G, F, k, j, series, z_old, x_old, step_size, E_old, scratch)
             recursive_estimate(d_x, E, E_old, 0.0)
 
-            z_old[:] = z
-            x_old[:] = x
+            assign(z_old, z)
+            assign(x_old, x)
             if step < n_inner_steps:
                 descend(z, rho, d_z)

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchopt.benchmark import Benchmark
 from benchopt.utils.dynamic_modules import _load_class_from_module
 from benchopt.utils.run_context import RunContext
+from numba import njit
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARK = Benchmark(ROOT)
@@ -19,6 +20,11 @@ SOLVERS = {solver.name: solver for solver in [
 DATASETS = {dataset.name: dataset for dataset in [
     *BENCHMARK.get_datasets(), _load_class_from_module(
         ROOT, ROOT / "datasets" / "template_dataset.py", "Dataset")]}
+
+
+def from_python(kernel):
+    """Let Python call a kernel that is made for calls from compiled code."""
+    return njit(lambda *arguments: kernel(*arguments))
 
 
 def make_problem(name, seed=0, **parameters):

@@ -3,17 +3,21 @@ from itertools import product
 
 import numpy as np
 import pytest
+from harness import from_python
 from numpy_blocks_b import all_blocks, product_series, sum_series
 
+from benchmark_utils import estimators
 from benchmark_utils.batches import FULL, draw, make_sampler
 from benchmark_utils.estimators import (
-    bilevel_directions,
-    hypergradient_product,
-    hypergradient_sum,
+    hypergradient_scratch,
     inner_gradient_descent,
-    inner_sgd,
-    recursive_estimate,
 )
+
+bilevel_directions = from_python(estimators.bilevel_directions)
+hypergradient_product = from_python(estimators.hypergradient_product)
+hypergradient_sum = from_python(estimators.hypergradient_sum)
+inner_sgd = from_python(estimators.inner_sgd)
+recursive_estimate = from_python(estimators.recursive_estimate)
 
 BATCH_SIZE = 10  # The last batches are short: 4 of 24 and 2 of 32 samples.
 
@@ -85,7 +89,8 @@ def test_inner_sgd_takes_a_fresh_batch_each_step(quadratic):
     blocks = all_blocks(quadratic.inner, BATCH_SIZE)
     z, x = quadratic.inner_start.copy(), quadratic.outer_start
     inner_sgd(
-        G, make_sampler(3, np.random.default_rng(5)), z, x, 0.3, 7)
+        G, make_sampler(3, np.random.default_rng(5)), z, x, 0.3, 7,
+        np.empty_like(z))
 
     sampler = make_sampler(3, np.random.default_rng(5))
     expected, calls = quadratic.inner_start, 0
@@ -124,13 +129,15 @@ def test_hypergradient_on_given_blocks(quadratic, rng, kind):
             return sum_series(hessians, f1, 0.4)
         return product_series(hessians, f1, 0.4, 5)
 
-    estimates = []
+    estimates, scratch = [], hypergradient_scratch(z, x)
     for i, j in product(range(3), range(4)):
         E = np.full(x.size, np.nan)
         if kind == "sum":
-            hypergradient_sum(G, F, i, j, batches, z, x, 0.4, E)
+            hypergradient_sum(G, F, i, j, batches, z, x, 0.4, E,
+                              scratch)
         else:
-            hypergradient_product(G, F, i, j, batches, z, x, 0.4, 5, E)
+            hypergradient_product(G, F, i, j, batches, z, x, 0.4, 5, E,
+                                  scratch)
         f1, f2 = outer[j].grad_z(z, x), outer[j].grad_x(z, x)
         np.testing.assert_allclose(
             E, f2 + inner[i].cross(z, x, series(f1)), rtol=0, atol=1e-12)
@@ -154,7 +161,7 @@ def test_hypergradient_is_that_of_the_full_series(problem, rng, kind):
     G, F = problem.batches(-(-problem.inner.n_samples // 2))
     z, x = rng.standard_normal(problem.inner_dim), problem.outer_start
     E = np.empty_like(x)
-    estimates = []
+    estimates, scratch = [], hypergradient_scratch(z, x)
     lengths = [2] if kind == "sum" else [0, 1, 2]
     for q in lengths:
         of_length = []
@@ -163,9 +170,11 @@ def test_hypergradient_is_that_of_the_full_series(problem, rng, kind):
                 *[range(G.n_batches)] * q):
             batches = np.array(batches, np.int64)
             if kind == "sum":
-                hypergradient_sum(G, F, i, j, batches, z, x, 0.4, E)
+                hypergradient_sum(G, F, i, j, batches, z, x, 0.4, E,
+                              scratch)
             else:
-                hypergradient_product(G, F, i, j, batches, z, x, 0.4, 3, E)
+                hypergradient_product(G, F, i, j, batches, z, x, 0.4, 3, E,
+                                      scratch)
             of_length.append(E.copy())
         estimates.append(np.mean(of_length, axis=0))
     H = problem.inner.hessian(z, x)

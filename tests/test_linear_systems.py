@@ -3,15 +3,16 @@ from itertools import product
 
 import numpy as np
 import pytest
+from harness import from_python
 from numpy_blocks_b import all_blocks, product_series, sum_series
 
+from benchmark_utils import linear_systems
 from benchmark_utils.batches import FULL
-from benchmark_utils.linear_systems import (
-    conjugate_gradient,
-    neumann_product,
-    neumann_sum,
-)
+from benchmark_utils.linear_systems import conjugate_gradient
 from benchmark_utils.oracles import hvp
+
+neumann_product = from_python(linear_systems.neumann_product)
+neumann_sum = from_python(linear_systems.neumann_sum)
 
 ETA = 0.4
 # 24 inner samples: batches of 10, 10 and 4.
@@ -30,14 +31,16 @@ def system(request, rng):
 
 def run_sum(G, batches, z, x, f1):
     v = np.full_like(f1, np.nan)
-    neumann_sum(G, np.array(batches, np.int64), z, x, f1, ETA, v)
+    neumann_sum(G, np.array(batches, np.int64), z, x, f1.copy(), ETA, v,
+                np.empty_like(v))
     return v
 
 
 def run_product(G, batches, z, x, f1, n_terms):
     v = np.full_like(f1, np.nan)
     neumann_product(
-        G, np.array(batches, np.int64), z, x, f1, ETA, n_terms, v)
+        G, np.array(batches, np.int64), z, x, f1, ETA, n_terms, v,
+        np.empty_like(v))
     return v
 
 

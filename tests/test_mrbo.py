@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from harness import make_solver, run_solver
+from harness import from_python, make_solver, run_solver
 from numpy_blocks_c import (
     biased_solution,
     cut,
@@ -14,10 +14,11 @@ from numpy_blocks_c import (
     truncated_inverse,
 )
 
+from benchmark_utils import estimators
 from benchmark_utils.batches import FULL, draw
-from benchmark_utils.estimators import hypergradient_sum
 from benchmark_utils.reference import metrics
 
+hypergradient_sum = from_python(estimators.hypergradient_sum)
 SIZE, STEP, RATIO, K = 7, 0.2, 2.0, 3  # Blocks of 7 leave short last ones.
 
 
@@ -106,10 +107,13 @@ def test_estimate_is_unbiased_for_the_truncated_series(quadratic):
     G, F = quadratic.batches(SIZE)
     z, x = quadratic.inner_start, quadratic.outer_start
     E, mean, full = np.empty_like(x), np.zeros_like(x), np.empty_like(x)
+    scratch = estimators.hypergradient_scratch(z, x)
     N, M = range(G.n_batches), range(F.n_batches)
     every = list(itertools.product(N, M, N, N))
     for k, j, q1, q2 in every:
-        hypergradient_sum(G, F, k, j, np.array([q1, q2]), z, x, 0.5, E)
+        hypergradient_sum(G, F, k, j, np.array([q1, q2]), z, x, 0.5, E,
+                          scratch)
         mean += E / len(every)
-    hypergradient_sum(G, F, FULL, FULL, np.full(2, FULL), z, x, 0.5, full)
+    hypergradient_sum(G, F, FULL, FULL, np.full(2, FULL), z, x, 0.5, full,
+                      scratch)
     np.testing.assert_allclose(mean, full, rtol=1e-12, atol=1e-12)

@@ -1,10 +1,13 @@
 """SARAH estimates of the directions: their expectation over the batches."""
 import numpy as np
 import pytest
+from harness import from_python
 from numpy_blocks_a import numpy_directions
 
+from benchmark_utils import sarah
 from benchmark_utils.batches import FULL
-from benchmark_utils.sarah import sarah_directions
+
+sarah_directions = from_python(sarah.sarah_directions)
 
 
 def update(problem, G, F, i, j, point, previous, D):

@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from harness import make_solver, run_solver
+from harness import from_python, make_solver, run_solver
 from numpy_blocks_c import (
     biased_solution,
     cut,
@@ -14,10 +14,11 @@ from numpy_blocks_c import (
     truncated_inverse,
 )
 
+from benchmark_utils import estimators
 from benchmark_utils.batches import draw
-from benchmark_utils.estimators import hypergradient_product
 from benchmark_utils.reference import metrics
 
+hypergradient_product = from_python(estimators.hypergradient_product)
 SIZE, STEP, RATIO, K = 7, 0.2, 2.0, 4  # Blocks of 7 leave short last ones.
 
 
@@ -100,13 +101,14 @@ def test_estimate_is_unbiased_for_the_truncated_series(quadratic):
     G, F = quadratic.batches(SIZE)
     z, x = quadratic.inner_start, quadratic.outer_start
     E, mean = np.empty_like(x), np.zeros_like(x)
+    scratch = estimators.hypergradient_scratch(z, x)
     N, M, n_terms = range(G.n_batches), range(F.n_batches), 3
     for q in range(n_terms):
         every = list(itertools.product(N, M, *[N] * q))
         for k, j, *blocks in every:
             hypergradient_product(
                 G, F, k, j, np.array(blocks, dtype=np.int64), z, x, 0.5,
-                n_terms, E)
+                n_terms, E, scratch)
             mean += E / len(every) / n_terms
     P = truncated_inverse(quadratic.inner.mean_A, 0.5, n_terms)
     v = -P @ quadratic.outer.grad_z(z, x)
