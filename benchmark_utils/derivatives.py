@@ -32,8 +32,11 @@ def check_problem(problem, seed=0, rtol=1e-6):
     for name in ("inner", "outer"):
         function = getattr(problem, name)
         n = function.n_samples
-        # One of them ends on a short batch, unless n = 2 or n = 1.
-        sizes = [n // 2 + 1, int(rng.integers(1, min(n, 64) + 1)), "full"]
+        # The first ends on a short batch, unless n <= 2; the second makes
+        # at most 200 batches.
+        fewest = -(-n // 200)
+        drawn = int(rng.integers(fewest, min(n, fewest + 63) + 1))
+        sizes = [n // 2 + 1, drawn, "full"]
         for point, size in zip([near, (z, x), near], sizes, strict=True):
             check_function(function, *point, size, rng, rtol, name)
 
