@@ -59,7 +59,9 @@ class Objective(BaseObjective):
         -------
         dict
             ``value`` = h(x), ``grad_norm``, ``inner_distance``,
-            ``value_gap`` where min h is known, and ``oracle_calls``.
+            ``value_gap`` where min h is known, ``oracle_calls``, and what
+            the problem adds, such as ``test_error`` = share of errors on
+            the test set at z*(x).
         """
         return dict(
             **metrics(self.problem, inner_var, outer_var),

@@ -108,6 +108,24 @@ def batch_size(value, n_inner, n_outer):
         )
 
 
+def _finite_samples(name, X, y):
+    """Features as float64 and labels, of matching shapes and finite."""
+    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or not X.size:
+        raise _error(
+            f"{name} shapes (X, y)", (X.shape, y.shape),
+            "(n, p) and (n,) with n, p >= 1 are needed",
+        )
+    bad = np.count_nonzero(~np.isfinite(X))
+    if bad:
+        raise _error(f"{name} X", f"{bad} NaN or infinite entries",
+                     "all entries must be finite")
+    if y.dtype.kind == "f" and not np.all(np.isfinite(y)):
+        raise _error(f"{name} y", "NaN or infinite labels",
+                     "all labels must be finite")
+    return X, y
+
+
 def samples(name, X, y):
     """Check features and labels of a binary problem; labels become +-1.
 
@@ -125,21 +143,39 @@ def samples(name, X, y):
     y : array of float64, shape (n_samples,)
         Values -1 and 1.
     """
-    X, y = np.asarray(X, dtype=float), np.asarray(y)
-    if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or not X.size:
-        raise _error(
-            f"{name} shapes (X, y)", (X.shape, y.shape),
-            "(n, p) and (n,) with n, p >= 1 are needed",
-        )
-    bad = np.count_nonzero(~np.isfinite(X))
-    if bad:
-        raise _error(f"{name} X", f"{bad} NaN or infinite entries",
-                     "all entries must be finite")
-    if y.dtype.kind == "f" and not np.all(np.isfinite(y)):
-        raise _error(f"{name} y", "NaN or infinite labels",
-                     "all labels must be finite")
+    X, y = _finite_samples(name, X, y)
     classes = np.unique(y)
     if len(classes) != 2:
         raise _error(f"{name} y", f"classes {classes[:5].tolist()}",
                      "exactly two classes are needed")
     return X, np.where(y == classes[1], 1.0, -1.0)
+
+
+def labelled_samples(name, X, y, n_classes):
+    """Check features and labels of a problem of several classes.
+
+    Parameters
+    ----------
+    name : str
+        Which data this is, for the error.
+    X : array-like, shape (n_samples, n_features)
+    y : array-like of integers, shape (n_samples,)
+        Classes, from 0 to n_classes - 1; some may have no sample.
+    n_classes : int
+        At least 2.
+
+    Returns
+    -------
+    X : array of float64, shape (n_samples, n_features)
+    y : array of int64, shape (n_samples,)
+    """
+    positive_int("n_classes", n_classes)
+    if n_classes < 2:
+        raise _error("n_classes", n_classes, "at least 2 are needed")
+    X, y = _finite_samples(name, X, y)
+    wrong = ([] if y.dtype.kind in "iu" and 0 <= y.min() <= y.max() < n_classes
+             else np.unique(y)[:12].tolist())
+    if wrong:
+        raise _error(f"{name} y", f"classes {wrong}",
+                     f"integers from 0 to {n_classes - 1} are needed")
+    return X, y.astype(np.int64)

@@ -1,6 +1,7 @@
 """How this suite compiles, and the few helpers that all of it needs."""
 import numpy as np
 from numba import njit
+from numba.core.registry import CPUDispatcher
 
 # No "nnan" and no "ninf": overflow and NaN must behave, so that a diverging
 # run is seen to diverge.
@@ -23,17 +24,36 @@ def jit(function):
     return njit(cache=True, fastmath=FASTMATH, error_model="numpy")(function)
 
 
+class _Kernel(CPUDispatcher):
+    """A compiled function whose entry from Python would crash it."""
+
+    def __call__(self, *args, **kwargs):
+        """Refuse.
+
+        Raises
+        ------
+        TypeError
+            Naming the function.
+        """
+        raise TypeError(
+            f"{self.__name__} is called from compiled code only: call it in "
+            "a function with @jit")
+
+
 def kernel(function):
     """Compile as ``jit``, for calls from compiled code, without allocation.
 
     Without Numba's runtime there are no reference counts. A call with the
     arrays of a function (G or F) would else cost as much as 20 samples of 22
     features. Allocation in such a function is an error when it is compiled.
-    Without an entry from Python a solver compiles a quarter faster.
+    Without an entry from Python a solver compiles a quarter faster, and a
+    call from there raises a TypeError.
     """
-    return njit(cache=True, fastmath=FASTMATH, error_model="numpy",
-                _nrt=False, no_cpython_wrapper=True,
-                no_cfunc_wrapper=True)(function)
+    dispatcher = njit(
+        cache=True, fastmath=FASTMATH, error_model="numpy", _nrt=False,
+        no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    dispatcher.__class__ = _Kernel
+    return dispatcher
 
 
 def inlined(function):

@@ -16,6 +16,9 @@ class BilevelProblem:
         Where every solver starts, in every repetition.
     minimum : tuple of (array of shape (d,), float), optional
         The minimiser of h and min h, where they are known.
+    scores : dict of {str: function}, optional
+        Further metrics, each a function of (z*(x), x) that returns a float:
+        for instance ``test_error``, where there is a test set.
 
     Raises
     ------
@@ -23,7 +26,8 @@ class BilevelProblem:
         If the functions or the starts disagree on p or d.
     """
 
-    def __init__(self, inner, outer, inner_start, outer_start, minimum=None):
+    def __init__(self, inner, outer, inner_start, outer_start, minimum=None,
+                 scores=None):
         shapes = {
             "outer function": (outer.inner_dim, outer.outer_dim),
             "start": (np.size(inner_start), np.size(outer_start)),
@@ -41,6 +45,7 @@ class BilevelProblem:
         self.inner_start = np.array(inner_start, dtype=float)
         self.outer_start = np.array(outer_start, dtype=float)
         self.minimum = minimum
+        self.scores = scores or {}
 
     def batches(self, batch_size):
         """G and F for the compiled oracles, in batches of one size.

@@ -6,6 +6,8 @@ from benchmark_utils.compiled import descend, jit, kernel
 from benchmark_utils.oracles import directions, gradients, project
 from benchmark_utils.solver import BilevelSolver
 
+MAX_MEMORY = 2 * 2**30  # Bytes.
+
 
 class Solver(BilevelSolver):
     """Stochastic Average Bilevel Algorithm (SABA).
@@ -47,6 +49,18 @@ class Solver(BilevelSolver):
         "memory_init": checks.one_of("full", "zero"),
     }
     state_names = ("z", "v", "x")
+
+    def set_objective(self, problem):
+        super().set_objective(problem)
+        N, M = self.G.n_batches, self.F.n_batches
+        p, d = problem.inner_dim, problem.outer_dim
+        needed = 8 * ((2 * N + M) * p + (N + M) * d)
+        if needed > MAX_MEMORY:
+            raise ValueError(
+                f"batch_size={self.batch_size!r} is not valid: the memory of "
+                f"all {N} + {M} batches takes {needed / 2**30:.1f} GiB, at "
+                f"most {MAX_MEMORY / 2**30:.1f} GiB are allowed; a larger "
+                "batch_size needs less")
 
     def start(self):
         self.v = np.zeros_like(self.z)

@@ -20,6 +20,12 @@ def logistic():
 
 
 @pytest.fixture
+def cleaning():
+    """Small images with wrong labels: one weight a training sample."""
+    return make_problem("digits", n_train=50, n_validation=60)
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 

@@ -8,7 +8,7 @@ from numba.core.dispatcher import Dispatcher
 
 from benchmark_utils.reference import metrics
 
-PROBLEMS = ["quadratic", "logistic"]
+PROBLEMS = ["quadratic", "logistic", "cleaning"]
 SMALL = {"batch_size": 8, "eval_freq": 4}
 
 
@@ -72,14 +72,15 @@ def test_warm_up_leaves_no_trace(name, problem):
     assert same(run_solver(cold, 12), run_solver(warm, 12))
 
 
-def test_nothing_is_compiled_while_timed(name, quadratic, logistic):
+def test_nothing_is_compiled_while_timed(name, quadratic, logistic,
+                                         cleaning):
     """One solver on one dataset after the other, as in a benchopt run."""
     solver = make_solver(name, quadratic, **small(name))
     compiled = [
         function for function in vars(sys.modules[type(solver).__module__])
         .values() if isinstance(function, Dispatcher)
     ]
-    for problem in (quadratic, logistic):
+    for problem in (quadratic, logistic, cleaning):
         set_solver(solver, problem)
         solver.warm_up()
         solver.pre_run_hook(None)

@@ -1,4 +1,6 @@
 """SABA: its reduction to SAGA, one step by hand, and linear convergence."""
+import sys
+
 import numpy as np
 import pytest
 from harness import SOLVERS, make_solver, run_solver
@@ -114,3 +116,12 @@ def test_memory_is_tables_only(logistic):
     stored = sum(table.nbytes for table in solver.memory)
     n_blocks = max(solver.G.n_batches, solver.F.n_batches)
     assert stored <= 5 * logistic.inner_dim * 8 * n_blocks
+
+
+def test_too_large_a_memory_is_refused(cleaning, monkeypatch):
+    """x has one entry a sample: n rows of n numbers, for single samples."""
+    module = sys.modules[SOLVERS["SABA"].__module__]
+    monkeypatch.setattr(module, "MAX_MEMORY", 400_000)
+    make_solver("SABA", cleaning, batch_size=10)
+    with pytest.raises(ValueError, match="batch_size=1 .* 50 . 60 batches"):
+        make_solver("SABA", cleaning, batch_size=1)

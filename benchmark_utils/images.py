@@ -1,0 +1,96 @@
+"""Data hyper-cleaning: the problem that datasets of images share."""
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from benchmark_utils import checks
+from benchmark_utils.multinomial import MultinomialLogistic
+from benchmark_utils.problem import BilevelProblem
+
+
+def corrupt(y, ratio, n_classes, rng):
+    """Replace each label, with probability ``ratio``, by one drawn at random.
+
+    Uniformly among all classes, as in M. Dagréou et al., NeurIPS 2022, so
+    that a label drawn may be the right one, and labels tell something of the
+    classes even for a ratio of 0.9.
+
+    Returns
+    -------
+    array of the same shape
+    """
+    drawn = rng.integers(n_classes, size=len(y))
+    return np.where(rng.uniform(size=len(y)) < ratio, drawn, y)
+
+
+def scale_features(train, *others):
+    """Centre features, add a constant one, and set the scale of all.
+
+    The largest eigenvalue of X'X / n is then 1 on the training data, where
+    the average multinomial loss has a Hessian of norm at most 1/2.
+
+    Parameters
+    ----------
+    train, *others : array, shape (n, p)
+
+    Returns
+    -------
+    list of array of float64, shape (n, p + 1)
+    """
+    mean = train.mean(0)
+    covariance = (train - mean).T @ (train - mean) / len(train)
+    # Where nothing but the constant feature varies, 1 will do.
+    scale = np.sqrt(max(np.linalg.eigvalsh(covariance)[-1], 0.0)) or 1.0
+    return [
+        np.column_stack([(X - mean) / scale, np.ones(len(X))])
+        for X in (train, *others)]
+
+
+def cleaning_problem(train, validation, test, ratio, ridge, n_classes, rng):
+    """Learn weights of training samples of which many have wrong labels.
+
+    G is the loss on the corrupted training set, where sample i has the weight
+    sigma(x_i), plus a ridge penalty; F is the loss on the validation set, of
+    which the labels are right, without a penalty. Solvers start from equal
+    weights, x = 0, and z = 0.
+
+    Parameters
+    ----------
+    train, validation, test : tuple of (array (n, p), array (n,))
+        Features and classes from 0 to n_classes - 1.
+    ratio : float, in [0, 1)
+        Probability that a training label is replaced by one drawn at random.
+    ridge : float, > 0
+        C in the penalty C/2 |z|^2.
+    n_classes : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    BilevelProblem
+        Its ``scores`` are ``test_error`` and, where some labels are wrong
+        and some right, ``weights_auc``: the area under the ROC curve of the
+        weights, as a detector of the right labels.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not allowed or the data is not valid.
+    """
+    checks.in_unit_interval("ratio", ratio)
+    checks.positive("ridge", ridge)
+    y = corrupt(train[1], ratio, n_classes, rng)
+    right = y == train[1]
+    X, X_validation, X_test = scale_features(
+        train[0], validation[0], test[0])
+    inner = MultinomialLogistic(
+        X, y, n_classes, "weights", ridge, name="training")
+    outer = MultinomialLogistic(
+        X_validation, validation[1], n_classes, outer_dim=len(y),
+        name="validation")
+    judge = MultinomialLogistic(X_test, test[1], n_classes, name="test")
+    scores = {"test_error": lambda z, x: judge.error(z)}
+    if right.any() and not right.all():
+        scores["weights_auc"] = lambda z, x: roc_auc_score(right, x)
+    return BilevelProblem(
+        inner, outer, np.zeros(inner.inner_dim), np.zeros(inner.outer_dim),
+        scores=scores)

@@ -1,0 +1,94 @@
+import numpy as np
+from sklearn.datasets import fetch_covtype
+
+from benchmark_utils import checks
+from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils.images import scale_features
+from benchmark_utils.multinomial import MultinomialLogistic
+from benchmark_utils.problem import BilevelProblem
+
+N_CLASSES = 7
+
+
+class Dataset(BilevelDataset):
+    """Selection of ridge penalties of a multinomial regression, on covtype.
+
+    J. A. Blackard, D. J. Dean, "Comparative accuracies of artificial neural
+    networks and discriminant analysis in predicting forest cover types",
+    1999: 581 012 samples of 54 features and 7 classes, of which training,
+    validation and test sets are drawn. Features are standardised.
+
+    It is not downloaded unless asked for, and is skipped then. A copy in
+    ``$SCIKIT_LEARN_DATA`` (by default ``~/scikit_learn_data``) is used.
+
+    Parameters
+    ----------
+    penalty : {"class", "feature", "scalar"}
+        One penalty e^x a class, a feature, or in all.
+    n_train, n_validation, n_test : int
+    download : bool
+        Whether scikit-learn may fetch the data (11 MB), once.
+    """
+
+    name = "covtype"
+    requirements = ["scikit-learn"]
+
+    parameters = {
+        "penalty": ["class"],
+        "n_train": [20_000],
+        "n_validation": [20_000],
+        "n_test": [20_000],
+        "download": [False],
+    }
+
+    # The download is the same whatever the other parameters and the seed.
+    prepare_cache_ignore = (
+        "penalty", "n_train", "n_validation", "n_test", "seed")
+
+    def prepare(self):
+        if self.download:
+            self._load()
+
+    def get_problem(self):
+        checks.one_of("class", "feature", "scalar")("penalty", self.penalty)
+        checks.one_of(True, False)("download", self.download)
+        sizes = [self.n_train, self.n_validation, self.n_test]
+        for name, size in zip(("n_train", "n_validation", "n_test"), sizes,
+                              strict=True):
+            checks.positive_int(name, size)
+        X, y = self._load()
+        if sum(sizes) > len(y):
+            raise ValueError(
+                f"n_train + n_validation + n_test={sum(sizes)} is not valid: "
+                f"at most the {len(y)} samples of the data are allowed")
+        rng = self.random_generator()
+        order = rng.permutation(len(y))
+        train, validation, test = np.split(
+            order[:sum(sizes)], np.cumsum(sizes)[:-1])
+        deviation = X[train].std(0)
+        X = X / np.where(deviation > 0, deviation, 1.0)
+        X_train, X_validation, X_test = scale_features(
+            X[train], X[validation], X[test])
+        inner = MultinomialLogistic(
+            X_train, y[train], N_CLASSES, self.penalty, name="training")
+        outer = MultinomialLogistic(
+            X_validation, y[validation], N_CLASSES,
+            outer_dim=inner.outer_dim, name="validation")
+        judge = MultinomialLogistic(X_test, y[test], N_CLASSES, name="test")
+        return BilevelProblem(
+            inner, outer, np.zeros(inner.inner_dim),
+            np.log(rng.uniform(size=inner.outer_dim)),
+            scores={"test_error": lambda z, x: judge.error(z)})
+
+    def _load(self):
+        """Features, and classes from 0 to 6."""
+        try:
+            X, y = fetch_covtype(
+                return_X_y=True, download_if_missing=self.download,
+                n_retries=1)
+        except Exception as error:  # Whatever a download may raise.
+            asked = "the download failed" if self.download else (
+                "not downloaded unless asked for, by -d "
+                "'covtype[download=True]'")
+            raise OSError(f"{asked} ({error})") from error
+        return X, y.astype(np.int64) - 1

@@ -1,0 +1,92 @@
+"""The check of derivatives: problems pass it, planted mistakes do not."""
+import numpy as np
+import pytest
+from harness import DATASETS, make_problem
+
+from benchmark_utils.batches import batch_size_of
+from benchmark_utils.compiled import jit
+from benchmark_utils.derivatives import check_function, check_problem
+from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.oracles import _KERNELS
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_problems(name):
+    """Each dataset in its test size, where it can be had."""
+    try:
+        problem = make_problem(name, **(DATASETS[name].test_config or {}))
+    except OSError as error:
+        pytest.skip(str(error))
+    check_problem(problem)
+
+
+@pytest.fixture
+def function(rng):
+    y = np.resize([-1.0, 1.0], 41)
+    return LogisticRegression(rng.standard_normal((41, 5)), y, "exponential")
+
+
+def check(function, batch_size=8):
+    rng = np.random.default_rng(1)
+    check_function(function, rng.standard_normal(5), rng.standard_normal(5),
+                   batch_size, rng)
+
+
+def test_the_function_itself_passes(function):
+    for batch_size in (1, 8, 41, "full"):
+        check(function, batch_size)
+
+
+@pytest.mark.parametrize("method", ["grad_z", "grad_x", "cross"])
+def test_a_wrong_numpy_method_is_named(function, method, monkeypatch):
+    right = getattr(function, method)
+
+    def wrong(*arguments):
+        out = right(*arguments)
+        out[2] *= 1.001
+        return out
+
+    monkeypatch.setattr(function, method, wrong)
+    with pytest.raises(AssertionError, match=f"NumPy: {method}"):
+        check(function)
+
+
+@jit
+def touch(f, batch, out):
+    """A mistake on the short last batch only."""
+    if batch_size_of(f, batch) == 1:
+        out[3] += 1e-3
+
+
+@pytest.mark.parametrize("oracle", ["grad_z", "grad_x", "hvp", "cross"])
+def test_a_wrong_kernel_is_named(function, oracle, monkeypatch):
+    kernels = _KERNELS[type(function.batches(8))]
+    right = kernels[oracle]
+
+    def wrong(f, batch, *arguments):
+        right(f, batch, *arguments)
+        touch(f, batch, arguments[-1])
+
+    monkeypatch.setitem(kernels, oracle, wrong)
+    with pytest.raises(AssertionError, match=rf"batch 5 of 6.*{oracle}"):
+        check(function)
+
+
+def test_wrong_counts_are_named(function, monkeypatch):
+    kernels = _KERNELS[type(function.batches(8))]
+    right = kernels["hvp"]
+
+    def wrong(f, batch, *arguments):
+        right(f, batch, *arguments)
+        f.oracle_calls[0] += 1
+
+    monkeypatch.setitem(kernels, "hvp", wrong)
+    with pytest.raises(AssertionError, match="hvp counts"):
+        check(function)
+
+
+def test_an_output_left_as_it_was_is_named(function, monkeypatch):
+    kernels = _KERNELS[type(function.batches(8))]
+    monkeypatch.setitem(kernels, "cross", lambda *arguments: None)
+    with pytest.raises(AssertionError, match="cross.*nan"):
+        check(function)
