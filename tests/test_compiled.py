@@ -1,0 +1,18 @@
+"""What is compiled behaves when it is called from the wrong side."""
+import numpy as np
+import pytest
+
+from benchmark_utils.compiled import descend, jit
+
+
+@jit
+def twice(variable):
+    descend(variable, -1.0, variable)
+
+
+def test_a_kernel_refuses_a_call_from_python():
+    with pytest.raises(TypeError, match="descend is called from compiled"):
+        descend(np.zeros(2), 1.0, np.ones(2))
+    variable = np.ones(2)
+    twice(variable)
+    np.testing.assert_array_equal(variable, [2.0, 2.0])
