@@ -163,6 +163,10 @@ class LogisticRegression:
             return np.maximum(x, 0.0)
         return x
 
+    def error(self, z):
+        """Share of samples on the wrong side of <x, z> = 0, or on it."""
+        return np.mean(self.rows @ z <= 0)
+
     def batches(self, batch_size):
         """Cut into mini-batches of ``batch_size`` samples, or "full"."""
         n, p = self.rows.shape

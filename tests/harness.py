@@ -21,7 +21,7 @@ DATASETS = {dataset.name: dataset for dataset in [
         ROOT, ROOT / "datasets" / "template_dataset.py", "Dataset")]}
 
 
-def make_problem(name, seed=0, **parameters):
+def make_problem(name, /, seed=0, **parameters):
     """Problem of a dataset with the given parameters."""
     dataset = DATASETS[name].get_instance(**parameters)
     RunContext().set_run_context(

@@ -1,0 +1,139 @@
+import difflib
+
+import numpy as np
+from libsvmdata.core import ALL_DATASETS, fetch_dataset
+from scipy import sparse
+from sklearn.model_selection import train_test_split
+
+from benchmark_utils import checks
+from benchmark_utils.dataset import BilevelDataset, logistic_start
+from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.problem import BilevelProblem
+
+MAX_FEATURES = 2000
+
+
+class Dataset(BilevelDataset):
+    """Selection of ridge penalties, on a binary set of LIBSVM.
+
+    C.-C. Chang, C.-J. Lin, "LIBSVM: a library for support vector machines",
+    ACM Transactions on Intelligent Systems and Technology 2(3), 2011; the
+    page of the set itself says where it is from. ``-d "libsvm[name=a9a]"``
+    chooses one; without a name the dataset is skipped.
+
+    The set's own test set is taken where it has one; else a part is set
+    aside. Splits are stratified and depend on the seed alone. Features are
+    divided by one number, so that the largest eigenvalue of X'X / n is 1 on
+    the training data.
+
+    libsvmdata downloads a set once, to ``$LIBSVMDATA_HOME``. Features are
+    stored densely: a set of more than 2000 is skipped.
+
+    Parameters
+    ----------
+    name : str
+        As in libsvmdata: a9a, w8a, phishing, cod-rna, ...
+    validation_size, test_size : float, in (0, 1)
+        Shares of samples; the second where there is no test set.
+    reg_parametrization : {"exponential", "linear"}
+        Penalty 1/2 sum_k e^{x_k} z_k^2, or 1/2 sum_k x_k z_k^2 on x >= 0.
+    penalty : {"feature", "scalar"}
+        One x_k a feature, or one x for all.
+    """
+
+    name = "libsvm"
+    requirements = ["pip::libsvmdata", "scikit-learn"]
+
+    parameters = {
+        "name": [None],
+        "validation_size": [0.25],
+        "test_size": [0.25],
+        "reg_parametrization": ["exponential"],
+        "penalty": ["feature"],
+    }
+
+    prepare_cache_ignore = (
+        "validation_size", "test_size", "reg_parametrization", "penalty",
+        "seed")
+
+    @property
+    def set_name(self):
+        # The attribute ``name`` is that of the dataset in benchopt.
+        return self._parameters["name"]
+
+    def prepare(self):
+        if self.set_name is not None:
+            self._load()
+
+    def get_problem(self):
+        for size in ("validation_size", "test_size"):
+            checks.in_unit_interval(size, getattr(self, size))
+            checks.positive(size, getattr(self, size))
+        (X, y), test = self._load()
+        rng = self.random_generator()
+        if test is None:
+            X, X_test, y, y_test = self._split(X, y, "test_size", rng)
+        else:
+            X_test, y_test = test
+        X, X_validation, y, y_validation = self._split(
+            X, y, "validation_size", rng)
+        largest = np.linalg.eigvalsh(X.T @ X / len(X))[-1]
+        scale = np.sqrt(max(largest, 0.0)) or 1.0
+        inner = LogisticRegression(
+            X / scale, y, self.reg_parametrization,
+            name=f"{self.set_name} training", penalty=self.penalty)
+        outer = LogisticRegression(
+            X_validation / scale, y_validation, penalty=self.penalty,
+            name=f"{self.set_name} validation")
+        judge = LogisticRegression(
+            X_test / scale, y_test, name=f"{self.set_name} test")
+        return BilevelProblem(
+            inner, outer, *logistic_start(
+                rng, inner.inner_dim, self.reg_parametrization,
+                inner.outer_dim),
+            scores={"test_error": lambda z, x: judge.error(z)})
+
+    def _split(self, X, y, size, rng):
+        """X without and with the part set aside, then y likewise."""
+        try:
+            return train_test_split(
+                X, y, test_size=getattr(self, size), stratify=y,
+                random_state=int(rng.integers(2**32)))
+        except ValueError as error:
+            raise ValueError(
+                f"{size}={getattr(self, size)!r} is not valid for name="
+                f"{self.set_name!r}: {error}") from error
+
+    def _load(self):
+        """The set, and its test set or None: each a pair (X, y)."""
+        name = self.set_name
+        known = [key for key, data in ALL_DATASETS.items()
+                 if data.task_name == "binary"]
+        if name is None:
+            raise ValueError("no set is named: -d 'libsvm[name=a9a]' does")
+        if name not in known:
+            similar = difflib.get_close_matches(str(name), known)
+            raise ValueError(
+                f"name={name!r} is not valid: allowed are the binary sets "
+                f"of libsvmdata, such as {', '.join(similar or known[:8])}")
+        p = ALL_DATASETS[name].n_features
+        if p > MAX_FEATURES:
+            raise ValueError(
+                f"name={name!r} is not valid: of its {p} features at most "
+                f"{MAX_FEATURES} are allowed, as they are stored densely")
+        test = f"{name}_test" if f"{name}_test" in known else None
+        return _fetch(name), test and _fetch(test)
+
+
+def _fetch(name):
+    """Features, dense, and labels -1 and 1, checked."""
+    try:
+        X, y = fetch_dataset(name)
+    except Exception as error:  # Whatever a download or a file may raise.
+        data = ALL_DATASETS[name]
+        raise OSError(
+            f"name={name!r} cannot be had ({error}); if a download was "
+            f"interrupted, remove {data.dataset_dir}/{name}*, make the "
+            "network available and run 'benchopt prepare'") from error
+    X = X.toarray() if sparse.issparse(X) else X
+    return checks.samples(f"libsvm[name={name}]", X, y)
