@@ -93,11 +93,16 @@ class LogisticRegression:
             checks.one_of(*REG_PARAMETRIZATIONS)(
                 "reg_parametrization", reg_parametrization)
         X, y = checks.samples(name, X, y)
-        self.rows = np.ascontiguousarray(X) * y[:, None]
+        self.rows = self._signed(X, y)
         self.n_samples, self.inner_dim = X.shape
         self.scalar = penalty == "scalar"
+        self.penalty_code = _PENALTY_CODES[reg_parametrization, self.scalar]
         self.outer_dim = 1 if self.scalar else self.inner_dim
         self.reg_parametrization = reg_parametrization
+
+    def _signed(self, X, y):
+        """Samples y_i x_i, as rows."""
+        return np.ascontiguousarray(X) * y[:, None]
 
     def _penalty(self, x):
         """Values r(x_k) and derivatives r'(x_k), each of shape (p,)."""
@@ -193,7 +198,7 @@ class LogisticRegression:
             rows[n_whole * per_batch + c, :, :len(piece)] = piece.T
         return LogisticBatches(
             rows, n, batch_size, n_batches, per_batch,
-            _PENALTY_CODES[self.reg_parametrization, self.scalar],
+            self.penalty_code,
             np.zeros(chunk_size), np.zeros(chunk_size), np.zeros(p),
             np.zeros(1, np.int64),
         )
@@ -331,7 +336,7 @@ def _exp_all(x, out):
 
 
 @kernel
-def _set_penalties(f, x):
+def set_penalties(f, x):
     """Scratch f.r = r(x), in a loop without branches."""
     if f.penalty == 1:
         _exp_all(x, f.r)
@@ -348,17 +353,17 @@ def _set_penalties(f, x):
 
 
 @kernel
-def _set_product(a, b, out):
+def set_product(a, b, out):
     """out = a * b, entry by entry."""
     for k in range(out.size):
         out[k] = a[k] * b[k]
 
 
 @kernel
-def _set_cross(f, z, v, out):
-    """Cross derivative times v, after ``_set_penalties``."""
+def set_cross(f, z, v, out):
+    """Cross derivative times v, after ``set_penalties``."""
     if f.penalty == 2:  # r' = 1
-        _set_product(z, v, out)
+        set_product(z, v, out)
     elif f.penalty > 2:  # The sum over features.
         total = 0.0
         for k in range(z.size):
@@ -382,7 +387,7 @@ def _value(f, batch, z, x):
     n_zeros = (last - first) * f.margin.size - batch_size_of(f, batch)
     total -= n_zeros * np.log(2.0)
     penalty = 0.0
-    _set_penalties(f, x)
+    set_penalties(f, x)
     for k in range(z.size):
         penalty += f.r[k] * z[k] ** 2
     return total * batch_weight(f, batch) + 0.5 * penalty
@@ -391,8 +396,8 @@ def _value(f, batch, z, x):
 @kernel
 def _grad_z(f, batch, z, x, out):
     scale = batch_weight(f, batch)
-    _set_penalties(f, x)
-    _set_product(f.r, z, out)
+    set_penalties(f, x)
+    set_product(f.r, z, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _margins(f.rows, chunk, z, f.margin)
         _gradient_weights(f.margin, scale)
@@ -402,8 +407,8 @@ def _grad_z(f, batch, z, x, out):
 
 @kernel
 def _grad_x(f, batch, z, x, out):
-    _set_penalties(f, x)
-    _set_cross(f, z, z, out)
+    set_penalties(f, x)
+    set_cross(f, z, z, out)
     for k in range(out.size):
         out[k] *= 0.5
     f.oracle_calls[0] += batch_size_of(f, batch)
@@ -412,8 +417,8 @@ def _grad_x(f, batch, z, x, out):
 @kernel
 def _hvp(f, batch, z, x, v, out):
     scale = batch_weight(f, batch)
-    _set_penalties(f, x)
-    _set_product(f.r, v, out)
+    set_penalties(f, x)
+    set_product(f.r, v, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         _hessian_weights(f.margin, f.weight, scale)
@@ -423,8 +428,8 @@ def _hvp(f, batch, z, x, v, out):
 
 @kernel
 def _cross(f, batch, z, x, v, out):
-    _set_penalties(f, x)
-    _set_cross(f, z, v, out)
+    set_penalties(f, x)
+    set_cross(f, z, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -437,10 +442,10 @@ def _gradients(f, batch, z, x, out_z, out_x):
 @kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     scale = batch_weight(f, batch)
-    _set_penalties(f, x)
-    _set_product(f.r, z, out_grad)
-    _set_product(f.r, v, out_hvp)
-    _set_cross(f, z, v, out_cross)
+    set_penalties(f, x)
+    set_product(f.r, z, out_grad)
+    set_product(f.r, v, out_hvp)
+    set_cross(f, z, v, out_cross)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         _hessian_weights(f.margin, f.weight, scale)
