@@ -3,6 +3,7 @@ import math
 import numbers
 
 import numpy as np
+from scipy import sparse
 
 # More samples or dimensions than any memory holds. Far above, at 2^63,
 # compiled code would overflow.
@@ -110,13 +111,19 @@ def batch_size(value, n_inner, n_outer):
 
 def _finite_samples(name, X, y):
     """Features as float64 and labels, of matching shapes and finite."""
-    X, y = np.asarray(X, dtype=float), np.asarray(y)
-    if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or not X.size:
+    y = np.asarray(y)
+    if sparse.issparse(X):
+        X = X.tocsr().astype(float)
+        entries = X.data
+    else:
+        X = entries = np.asarray(X, dtype=float)
+    if (X.ndim != 2 or y.ndim != 1 or X.shape[0] != len(y)
+            or 0 in X.shape):
         raise _error(
             f"{name} shapes (X, y)", (X.shape, y.shape),
             "(n, p) and (n,) with n, p >= 1 are needed",
         )
-    bad = np.count_nonzero(~np.isfinite(X))
+    bad = np.count_nonzero(~np.isfinite(entries))
     if bad:
         raise _error(f"{name} X", f"{bad} NaN or infinite entries",
                      "all entries must be finite")
@@ -133,13 +140,13 @@ def samples(name, X, y):
     ----------
     name : str
         Which data this is, for the error.
-    X : array-like, shape (n_samples, n_features)
+    X : array-like or sparse matrix, shape (n_samples, n_features)
     y : array-like, shape (n_samples,)
         Exactly two classes; the larger label becomes +1.
 
     Returns
     -------
-    X : array of float64, shape (n_samples, n_features)
+    X : array or CSR matrix of float64, shape (n_samples, n_features)
     y : array of float64, shape (n_samples,)
         Values -1 and 1.
     """

@@ -52,14 +52,22 @@ class BilevelDataset(BaseDataset):
         return np.random.default_rng(self.get_seed())
 
 
-def logistic_start(rng, n_features, reg_parametrization):
+def logistic_start(rng, n_features, reg_parametrization, n_penalties=None):
     """Start of hyperparameter selection: z ~ N(0, I), penalties ~ U(0, 1).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_features : int
+    reg_parametrization : {"exponential", "linear"}
+    n_penalties : int, optional
+        As many as features without it.
 
     Returns
     -------
-    z, x : array of float64, shape (n_features,)
+    z, x : array of float64, shape (n_features,), (n_penalties,)
     """
     z = rng.standard_normal(n_features)
-    penalties = rng.uniform(size=n_features)
+    penalties = rng.uniform(size=n_penalties or n_features)
     exponential = reg_parametrization == "exponential"
     return z, np.log(penalties) if exponential else penalties

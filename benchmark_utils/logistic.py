@@ -1,4 +1,4 @@
-"""Logistic regression with one ridge penalty per feature."""
+"""Logistic regression with one ridge penalty per feature, or one in all."""
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,13 @@ from benchmark_utils.compiled import exp, kernel
 _MAX_CHUNK = 128
 
 REG_PARAMETRIZATIONS = ("exponential", "linear")
-_PENALTY_CODES = {None: 0, "exponential": 1, "linear": 2}
+PENALTIES = ("feature", "scalar")
+# Parametrization, and whether there is one penalty for all features.
+_PENALTY_CODES = {
+    (None, False): 0, (None, True): 0,
+    ("exponential", False): 1, ("linear", False): 2,
+    ("exponential", True): 3, ("linear", True): 4,
+}
 
 
 class LogisticBatches(NamedTuple):
@@ -31,7 +37,8 @@ class LogisticBatches(NamedTuple):
         samples fill up short chunks: they add nothing to any derivative.
     n_samples, batch_size, n_batches, chunks_per_batch : int
     penalty : int
-        0 without penalty, 1 for exponential, 2 for linear parametrization.
+        0 without penalty, 1 for exponential, 2 for linear parametrization,
+        3 and 4 for these with one penalty for all features.
     margin, weight : array of float64, shape (chunk_size,)
     r : array of float64, shape (p,)
         Scratch space of the kernels.
@@ -52,13 +59,14 @@ class LogisticBatches(NamedTuple):
 
 
 class LogisticRegression:
-    """Average logistic loss plus a ridge penalty for each feature.
+    """Average logistic loss plus a ridge penalty for each feature, or one.
 
     f(z, x) = (1/n) sum_i log(1 + exp(-y_i <x_i, z>)) + 1/2 sum_k r(x_k) z_k^2
 
-    with r(x) = e^x (exponential), r(x) = x on x >= 0 (linear), or r = 0. The
-    methods work on all samples, in NumPy and float64, independently of the
-    compiled kernels: they are what the metrics are computed from.
+    with r(x) = e^x (exponential), r(x) = x on x >= 0 (linear), or r = 0. With
+    a scalar penalty, x has one entry, which stands for all x_k. The methods
+    work on all samples, in NumPy and float64, independently of the compiled
+    kernels: they are what the metrics are computed from.
 
     Parameters
     ----------
@@ -66,6 +74,8 @@ class LogisticRegression:
     y : array, shape (n_samples,)
         Two classes.
     reg_parametrization : {"exponential", "linear", None}
+    penalty : {"feature", "scalar"}
+        Whether x has one entry a feature, or one in all.
     name : str
         What the errors call the data.
 
@@ -73,21 +83,31 @@ class LogisticRegression:
     ------
     ValueError
         If the data is not finite, has not two classes, or the
-        parametrization is unknown.
+        parametrization or the penalty is unknown.
     """
 
-    def __init__(self, X, y, reg_parametrization=None, name="data"):
+    def __init__(self, X, y, reg_parametrization=None, name="data",
+                 penalty="feature"):
+        checks.one_of(*PENALTIES)("penalty", penalty)
         if reg_parametrization is not None:
             checks.one_of(*REG_PARAMETRIZATIONS)(
                 "reg_parametrization", reg_parametrization)
         X, y = checks.samples(name, X, y)
-        self.rows = np.ascontiguousarray(X) * y[:, None]
+        self.rows = self._signed(X, y)
         self.n_samples, self.inner_dim = X.shape
-        self.outer_dim = self.inner_dim
+        self.scalar = penalty == "scalar"
+        self.penalty_code = _PENALTY_CODES[reg_parametrization, self.scalar]
+        self.outer_dim = 1 if self.scalar else self.inner_dim
         self.reg_parametrization = reg_parametrization
+
+    def _signed(self, X, y):
+        """Samples y_i x_i, as rows."""
+        return np.ascontiguousarray(X) * y[:, None]
 
     def _penalty(self, x):
         """Values r(x_k) and derivatives r'(x_k), each of shape (p,)."""
+        if self.scalar:
+            x = np.repeat(x, self.inner_dim)
         if self.reg_parametrization == "exponential":
             # Beyond 700 the penalty already holds z_k at 0 to the last bit.
             r = np.exp(np.minimum(x, 700.0))
@@ -95,6 +115,10 @@ class LogisticRegression:
         if self.reg_parametrization == "linear":
             return x, np.ones_like(x)
         return np.zeros_like(x), np.zeros_like(x)
+
+    def _per_penalty(self, derivatives):
+        """Derivatives in the x_k, shape (p,), as those in x, shape (d,)."""
+        return derivatives.sum(keepdims=True) if self.scalar else derivatives
 
     def value(self, z, x):
         """Value f(z, x)."""
@@ -110,8 +134,8 @@ class LogisticRegression:
                 + self._penalty(x)[0] * z)
 
     def grad_x(self, z, x):
-        """Gradient in x, shape (p,)."""
-        return 0.5 * self._penalty(x)[1] * z**2
+        """Gradient in x, shape (d,)."""
+        return self._per_penalty(0.5 * self._penalty(x)[1] * z**2)
 
     def hessian(self, z, x):
         """Hessian in z, shape (p, p)."""
@@ -135,14 +159,18 @@ class LogisticRegression:
         return gradient, hessian
 
     def cross(self, z, x, v):
-        """Cross derivative times v, shape (p,)."""
-        return self._penalty(x)[1] * z * v
+        """Cross derivative times v, shape (d,)."""
+        return self._per_penalty(self._penalty(x)[1] * z * v)
 
     def project(self, x):
         """Nearest feasible x: x >= 0 for the linear parametrization."""
         if self.reg_parametrization == "linear":
             return np.maximum(x, 0.0)
         return x
+
+    def error(self, z):
+        """Share of samples on the wrong side of <x, z> = 0, or on it."""
+        return np.mean(self.rows @ z <= 0)
 
     def batches(self, batch_size):
         """Cut into mini-batches of ``batch_size`` samples, or "full"."""
@@ -170,7 +198,7 @@ class LogisticRegression:
             rows[n_whole * per_batch + c, :, :len(piece)] = piece.T
         return LogisticBatches(
             rows, n, batch_size, n_batches, per_batch,
-            _PENALTY_CODES[self.reg_parametrization],
+            self.penalty_code,
             np.zeros(chunk_size), np.zeros(chunk_size), np.zeros(p),
             np.zeros(1, np.int64),
         )
@@ -308,30 +336,39 @@ def _exp_all(x, out):
 
 
 @kernel
-def _set_penalties(f, x):
+def set_penalties(f, x):
     """Scratch f.r = r(x), in a loop without branches."""
     if f.penalty == 1:
         _exp_all(x, f.r)
     elif f.penalty == 2:
         for k in range(x.size):
             f.r[k] = x[k]
+    elif f.penalty > 2:
+        r = exp(x[0]) if f.penalty == 3 else x[0]
+        for k in range(f.r.size):
+            f.r[k] = r
     else:
-        for k in range(x.size):
+        for k in range(f.r.size):
             f.r[k] = 0.0
 
 
 @kernel
-def _set_product(a, b, out):
+def set_product(a, b, out):
     """out = a * b, entry by entry."""
     for k in range(out.size):
         out[k] = a[k] * b[k]
 
 
 @kernel
-def _set_cross(f, z, v, out):
-    """Cross derivative times v, after ``_set_penalties``."""
+def set_cross(f, z, v, out):
+    """Cross derivative times v, after ``set_penalties``."""
     if f.penalty == 2:  # r' = 1
-        _set_product(z, v, out)
+        set_product(z, v, out)
+    elif f.penalty > 2:  # The sum over features.
+        total = 0.0
+        for k in range(z.size):
+            total += z[k] * v[k]
+        out[0] = total * f.r[0] if f.penalty == 3 else total
     else:  # r' = r
         for k in range(out.size):
             out[k] = f.r[k] * z[k] * v[k]
@@ -350,7 +387,7 @@ def _value(f, batch, z, x):
     n_zeros = (last - first) * f.margin.size - batch_size_of(f, batch)
     total -= n_zeros * np.log(2.0)
     penalty = 0.0
-    _set_penalties(f, x)
+    set_penalties(f, x)
     for k in range(z.size):
         penalty += f.r[k] * z[k] ** 2
     return total * batch_weight(f, batch) + 0.5 * penalty
@@ -359,8 +396,8 @@ def _value(f, batch, z, x):
 @kernel
 def _grad_z(f, batch, z, x, out):
     scale = batch_weight(f, batch)
-    _set_penalties(f, x)
-    _set_product(f.r, z, out)
+    set_penalties(f, x)
+    set_product(f.r, z, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _margins(f.rows, chunk, z, f.margin)
         _gradient_weights(f.margin, scale)
@@ -370,8 +407,8 @@ def _grad_z(f, batch, z, x, out):
 
 @kernel
 def _grad_x(f, batch, z, x, out):
-    _set_penalties(f, x)
-    _set_cross(f, z, z, out)
+    set_penalties(f, x)
+    set_cross(f, z, z, out)
     for k in range(out.size):
         out[k] *= 0.5
     f.oracle_calls[0] += batch_size_of(f, batch)
@@ -380,8 +417,8 @@ def _grad_x(f, batch, z, x, out):
 @kernel
 def _hvp(f, batch, z, x, v, out):
     scale = batch_weight(f, batch)
-    _set_penalties(f, x)
-    _set_product(f.r, v, out)
+    set_penalties(f, x)
+    set_product(f.r, v, out)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         _hessian_weights(f.margin, f.weight, scale)
@@ -391,8 +428,8 @@ def _hvp(f, batch, z, x, v, out):
 
 @kernel
 def _cross(f, batch, z, x, v, out):
-    _set_penalties(f, x)
-    _set_cross(f, z, v, out)
+    set_penalties(f, x)
+    set_cross(f, z, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -405,10 +442,10 @@ def _gradients(f, batch, z, x, out_z, out_x):
 @kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     scale = batch_weight(f, batch)
-    _set_penalties(f, x)
-    _set_product(f.r, z, out_grad)
-    _set_product(f.r, v, out_hvp)
-    _set_cross(f, z, v, out_cross)
+    set_penalties(f, x)
+    set_product(f.r, z, out_grad)
+    set_product(f.r, v, out_hvp)
+    set_cross(f, z, v, out_cross)
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         _hessian_weights(f.margin, f.weight, scale)
@@ -419,7 +456,7 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
 
 @kernel
 def _project(f, x):
-    if f.penalty == 2:
+    if f.penalty == 2 or f.penalty == 4:
         for k in range(x.size):
             x[k] = max(x[k], 0.0)
 

@@ -25,12 +25,17 @@ class Dataset(BilevelDataset):
     ----------
     reg_parametrization : {"exponential", "linear"}
         Penalty 1/2 sum_k e^{x_k} z_k^2, or 1/2 sum_k x_k z_k^2 on x >= 0.
+    penalty : {"feature", "scalar"}
+        One x_k a feature, or one x for all.
     """
 
     name = "ijcnn1"
     requirements = ["pip::libsvmdata"]
 
-    parameters = {"reg_parametrization": ["exponential"]}
+    parameters = {
+        "reg_parametrization": ["exponential"],
+        "penalty": ["feature"],
+    }
 
     # The download is the same whatever the parameters and the seed.
     prepare_cache_ignore = "all"
@@ -44,12 +49,14 @@ class Dataset(BilevelDataset):
     def get_problem(self):
         inner = LogisticRegression(
             *self._load("ijcnn1"), name="ijcnn1",
-            reg_parametrization=self.reg_parametrization)
+            reg_parametrization=self.reg_parametrization,
+            penalty=self.penalty)
         outer = LogisticRegression(
-            *self._load("ijcnn1_test"), name="ijcnn1_test")
+            *self._load("ijcnn1_test"), name="ijcnn1_test",
+            penalty=self.penalty)
         return BilevelProblem(inner, outer, *logistic_start(
             self.random_generator(), inner.inner_dim,
-            self.reg_parametrization))
+            self.reg_parametrization, inner.outer_dim))
 
     def _load(self, name):
         """Features and labels of one of the two sets, checked for shape."""

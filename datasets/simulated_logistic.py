@@ -22,6 +22,8 @@ class Dataset(BilevelDataset):
         Relative to the standard deviation of <x, w>.
     reg_parametrization : {"exponential", "linear"}
         Penalty 1/2 sum_k e^{x_k} z_k^2, or 1/2 sum_k x_k z_k^2 on x >= 0.
+    penalty : {"feature", "scalar"}
+        One x_k a feature, or one x for all.
     """
 
     name = "simulated_logistic"
@@ -32,6 +34,7 @@ class Dataset(BilevelDataset):
         "n_features": [20],
         "noise": [1.0],
         "reg_parametrization": ["exponential"],
+        "penalty": ["feature"],
     }
 
     test_config = {"n_train": 200, "n_validation": 150, "n_features": 6}
@@ -46,12 +49,14 @@ class Dataset(BilevelDataset):
         scales = np.logspace(0, -1, self.n_features)
         inner = LogisticRegression(
             *self._samples(rng, self.n_train, scales, weights),
-            reg_parametrization=self.reg_parametrization, name="training")
+            reg_parametrization=self.reg_parametrization, name="training",
+            penalty=self.penalty)
         outer = LogisticRegression(
             *self._samples(rng, self.n_validation, scales, weights),
-            name="validation")
+            name="validation", penalty=self.penalty)
         return BilevelProblem(inner, outer, *logistic_start(
-            rng, self.n_features, self.reg_parametrization))
+            rng, self.n_features, self.reg_parametrization,
+            inner.outer_dim))
 
     def _samples(self, rng, n_samples, scales, weights):
         X = rng.standard_normal((n_samples, self.n_features))

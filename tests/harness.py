@@ -27,7 +27,7 @@ def from_python(kernel):
     return njit(lambda *arguments: kernel(*arguments))
 
 
-def make_problem(name, seed=0, **parameters):
+def make_problem(name, /, seed=0, **parameters):
     """Problem of a dataset with the given parameters."""
     dataset = DATASETS[name].get_instance(**parameters)
     RunContext().set_run_context(

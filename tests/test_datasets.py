@@ -63,6 +63,7 @@ def test_start_of_the_penalties_is_uniform(parametrization):
     ("simulated_logistic", {"n_features": -1}),
     ("simulated_logistic", {"reg_parametrization": "quadratic"}),
     ("simulated_logistic", {"noise": np.inf}),
+    ("simulated_logistic", {"penalty": "class"}),
     ("ijcnn1", {"reg_parametrization": "none"}),
 ])
 def test_bad_parameters_are_a_reason_to_skip(name, parameters, monkeypatch):

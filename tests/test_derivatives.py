@@ -1,7 +1,8 @@
 """The check of derivatives: problems pass it, planted mistakes do not."""
 import numpy as np
 import pytest
-from harness import DATASETS, make_problem
+from benchopt.utils.run_context import RunContext
+from harness import DATASETS
 
 from benchmark_utils import oracles
 from benchmark_utils.batches import batch_size_of
@@ -13,11 +14,13 @@ from benchmark_utils.logistic import LogisticRegression
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_problems(name):
     """Each dataset in its test size, where it can be had."""
-    try:
-        problem = make_problem(name, **(DATASETS[name].test_config or {}))
-    except OSError as error:
-        pytest.skip(str(error))
-    check_problem(problem)
+    dataset = DATASETS[name].get_instance(**(DATASETS[name].test_config or {}))
+    RunContext().set_run_context(
+        "objective", dataset, "solver", repetition=0, base_seed=0)
+    data = dataset.get_data()
+    if data["problem"] is None:
+        pytest.skip(data["reason"])
+    check_problem(data["problem"])
 
 
 @pytest.fixture

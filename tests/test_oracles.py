@@ -9,14 +9,20 @@ from benchmark_utils import oracles
 from benchmark_utils.batches import FULL
 from benchmark_utils.compiled import exp, jit
 from benchmark_utils.derivatives import check_function
-from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.logistic import PENALTIES, LogisticRegression
 from benchmark_utils.quadratic import Quadratic
 
-KINDS = ["quadratic", "exponential", "linear", None]
+KINDS = ["quadratic", *(
+    (parametrization, penalty) for parametrization in ("exponential", "linear",
+                                                       None)
+    for penalty in PENALTIES)]
 
 
 def random_function(kind, n, p, d, rng):
-    """A function of the given kind, and a feasible point (z, x)."""
+    """A function of the given kind, and a feasible point (z, x).
+
+    The kind is "quadratic", or a parametrization and a penalty.
+    """
     if kind == "quadratic":
         A, B = rng.standard_normal((n, p, p)), rng.standard_normal((n, d, d))
         function = Quadratic(
@@ -26,10 +32,11 @@ def random_function(kind, n, p, d, rng):
     else:
         y = np.ones(n)
         y[rng.permutation(n)[:max(1, n // 2)]] = -1.0
-        function = LogisticRegression(rng.standard_normal((n, p)), y, kind)
+        function = LogisticRegression(
+            rng.standard_normal((n, p)), y, kind[0], penalty=kind[1])
     z = rng.standard_normal(function.inner_dim)
     x = rng.standard_normal(function.outer_dim)
-    return function, z, np.abs(x) if kind == "linear" else x
+    return function, z, np.abs(x) if kind[0] == "linear" else x
 
 
 @st.composite
@@ -134,7 +141,7 @@ def test_batches_match_numpy_and_average_to_the_whole(case):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 100, 129, 200, 300, "full"])
 def test_batches_larger_than_a_chunk(batch_size, rng):
-    f, z, x = random_function("exponential", 517, 5, 5, rng)
+    f, z, x = random_function(("exponential", "feature"), 517, 5, 5, rng)
     v = rng.standard_normal(5)
     batched = f.batches(batch_size)
     out = compiled(batched, FULL, z, x, v)
@@ -148,7 +155,7 @@ def test_batches_larger_than_a_chunk(batch_size, rng):
 @pytest.mark.parametrize("scale", [1e-300, 1e-8, 50.0, 1e3, 1e5])
 def test_extreme_margins(scale, rng):
     """Derivatives stay finite and right where exp overflows."""
-    f, z, x = random_function("exponential", 30, 4, 4, rng)
+    f, z, x = random_function(("exponential", "feature"), 30, 4, 4, rng)
     z, v = z * scale, rng.standard_normal(4)
     out = compiled(f.batches(8), FULL, z, x, v)
     assert_agrees(out, f.value(z, x), f.grad_z(z, x), f.grad_x(z, x),
@@ -157,18 +164,19 @@ def test_extreme_margins(scale, rng):
 
 
 def test_nan_is_not_hidden(rng):
-    f, z, x = random_function("exponential", 30, 4, 4, rng)
+    f, z, x = random_function(("exponential", "feature"), 30, 4, 4, rng)
     z[0] = np.nan
     out = compiled(f.batches(8), FULL, z, x, np.ones(4))
     assert np.all(np.isnan(out["grad_z"])) and np.all(np.isnan(out["hvp"]))
 
 
-def test_projection_of_the_linear_parametrisation(rng):
-    f, _, x = random_function("linear", 10, 4, 4, rng)
-    x[1] = -0.5
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_projection_of_the_linear_parametrisation(penalty, rng):
+    f, _, x = random_function(("linear", penalty), 10, 4, 4, rng)
+    x[-1] = -0.5
     expected = f.project(x)
     oracles.project(f.batches(2), x)
-    assert np.array_equal(x, expected) and x[1] == 0.0
+    assert np.array_equal(x, expected) and x[-1] == 0.0
 
 
 def test_register_wants_exactly_the_oracles():

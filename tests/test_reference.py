@@ -110,12 +110,15 @@ def test_metrics_match_high_precision(log_penalties, rng):
         assert_allclose(judged["grad_norm"], grad_norm, rtol=1e-8)
 
 
+@pytest.mark.parametrize("penalty", ["feature", "scalar"])
 @pytest.mark.parametrize("parametrization", ["exponential", "linear"])
-def test_implicit_gradient_is_the_derivative_of_h(parametrization, rng):
+def test_implicit_gradient_is_the_derivative_of_h(parametrization, penalty,
+                                                  rng):
     problem = make_problem(
         "simulated_logistic", n_train=200, n_validation=150, n_features=6,
-        reg_parametrization=parametrization)
-    x, direction = problem.outer_start, rng.standard_normal(6)
+        reg_parametrization=parametrization, penalty=penalty)
+    x = problem.outer_start
+    direction = rng.standard_normal(x.size)
 
     def h(step):
         z, _ = solve_inner(problem.inner, x + step * direction, np.zeros(6))

@@ -1,0 +1,197 @@
+"""Logistic regression on sparse data, which stays sparse."""
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit
+
+from benchmark_utils import oracles
+from benchmark_utils.batches import (
+    batch_size_of,
+    batch_weight,
+    resolve_batch_size,
+)
+from benchmark_utils.compiled import exp, kernel
+from benchmark_utils.logistic import (
+    LogisticRegression,
+    set_cross,
+    set_penalties,
+    set_product,
+)
+
+
+class SparseLogisticBatches(NamedTuple):
+    """A logistic loss on sparse samples, for the compiled oracles.
+
+    Attributes
+    ----------
+    data : array of float64, shape (n_non_zeros,)
+    indices, indptr : array of int32 or int64
+        Samples y_i x_i, in compressed sparse rows.
+    n_samples, batch_size, n_batches : int
+    penalty, r, oracle_calls
+        As in ``LogisticBatches``.
+    """
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    n_samples: int
+    batch_size: int
+    n_batches: int
+    penalty: int
+    r: np.ndarray
+    oracle_calls: np.ndarray
+
+
+class SparseLogisticRegression(LogisticRegression):
+    """``LogisticRegression`` on a sparse matrix: same function, same methods.
+
+    An oracle costs O(non-zeros of the batch + p): the penalty is dense.
+
+    Parameters
+    ----------
+    X : sparse matrix or array, shape (n_samples, n_features)
+    y, reg_parametrization, name, penalty
+        As in ``LogisticRegression``, as are the errors raised.
+    """
+
+    def _signed(self, X, y):
+        rows = sparse.csr_array(X, dtype=float, copy=True)
+        rows.sum_duplicates()
+        rows.data *= np.repeat(y, np.diff(rows.indptr))
+        return rows
+
+    def grad_hessian(self, z, x):
+        """Gradient and Hessian in z; the Hessian is dense."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        hessian = (self.rows.T @ (self.rows * weight[:, None])).toarray()
+        hessian[np.diag_indices_from(hessian)] += self._penalty(x)[0]
+        return self.grad_z(z, x), hessian
+
+    def hessian_operator(self, z, x):
+        """The function v -> Hessian in z times v, for many v."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        r = self._penalty(x)[0]
+        return lambda v: (weight * (self.rows @ v)) @ self.rows + r * v
+
+    def hvp(self, z, x, v):
+        """Hessian in z times v, shape (p,)."""
+        return self.hessian_operator(z, x)(v)
+
+    def batches(self, batch_size):
+        """Cut into mini-batches of ``batch_size`` samples, or "full"."""
+        batch_size = resolve_batch_size(batch_size, self.n_samples)
+        return SparseLogisticBatches(
+            self.rows.data, self.rows.indices, self.rows.indptr,
+            self.n_samples, batch_size, -(-self.n_samples // batch_size),
+            self.penalty_code, np.zeros(self.inner_dim),
+            np.zeros(1, np.int64))
+
+
+@kernel
+def _first(f, batch):
+    return 0 if batch < 0 else batch * f.batch_size
+
+
+@kernel
+def _margin(f, i, z):
+    """<y_i x_i, z>."""
+    total = 0.0
+    for q in range(f.indptr[i], f.indptr[i + 1]):
+        total += f.data[q] * z[f.indices[q]]
+    return total
+
+
+@kernel
+def _add_sample(f, i, weight, out):
+    """out += weight y_i x_i."""
+    for q in range(f.indptr[i], f.indptr[i + 1]):
+        out[f.indices[q]] += weight * f.data[q]
+
+
+@kernel
+def _value(f, batch, z, x):
+    total = penalty = 0.0
+    first = _first(f, batch)
+    for i in range(first, first + batch_size_of(f, batch)):
+        u = _margin(f, i, z)
+        total += np.log1p(exp(-abs(u))) - min(u, 0.0)
+    set_penalties(f, x)
+    for k in range(z.size):
+        penalty += f.r[k] * z[k] ** 2
+    return total * batch_weight(f, batch) + 0.5 * penalty
+
+
+@kernel
+def _grad_z(f, batch, z, x, out):
+    scale, first = batch_weight(f, batch), _first(f, batch)
+    set_penalties(f, x)
+    set_product(f.r, z, out)
+    for i in range(first, first + batch_size_of(f, batch)):
+        s = 1.0 / (1.0 + exp(_margin(f, i, z)))
+        _add_sample(f, i, -scale * s, out)
+    f.oracle_calls[0] += batch_size_of(f, batch)
+
+
+@kernel
+def _grad_x(f, batch, z, x, out):
+    set_penalties(f, x)
+    set_cross(f, z, z, out)
+    for k in range(out.size):
+        out[k] *= 0.5
+    f.oracle_calls[0] += batch_size_of(f, batch)
+
+
+@kernel
+def _hvp(f, batch, z, x, v, out):
+    scale, first = batch_weight(f, batch), _first(f, batch)
+    set_penalties(f, x)
+    set_product(f.r, v, out)
+    for i in range(first, first + batch_size_of(f, batch)):
+        s = 1.0 / (1.0 + exp(_margin(f, i, z)))
+        _add_sample(f, i, scale * s * (1.0 - s) * _margin(f, i, v), out)
+    f.oracle_calls[0] += batch_size_of(f, batch)
+
+
+@kernel
+def _cross(f, batch, z, x, v, out):
+    set_penalties(f, x)
+    set_cross(f, z, v, out)
+    f.oracle_calls[0] += batch_size_of(f, batch)
+
+
+@kernel
+def _gradients(f, batch, z, x, out_z, out_x):
+    _grad_z(f, batch, z, x, out_z)
+    _grad_x(f, batch, z, x, out_x)
+
+
+@kernel
+def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
+    scale, first = batch_weight(f, batch), _first(f, batch)
+    set_penalties(f, x)
+    set_product(f.r, z, out_grad)
+    set_product(f.r, v, out_hvp)
+    set_cross(f, z, v, out_cross)
+    for i in range(first, first + batch_size_of(f, batch)):
+        s = 1.0 / (1.0 + exp(_margin(f, i, z)))
+        _add_sample(f, i, -scale * s, out_grad)
+        _add_sample(f, i, scale * s * (1.0 - s) * _margin(f, i, v), out_hvp)
+    f.oracle_calls[0] += 3 * batch_size_of(f, batch)
+
+
+@kernel
+def _project(f, x):
+    if f.penalty == 2 or f.penalty == 4:
+        for k in range(x.size):
+            x[k] = max(x[k], 0.0)
+
+
+oracles.register(
+    SparseLogisticBatches, value=_value, grad_z=_grad_z, grad_x=_grad_x,
+    hvp=_hvp, cross=_cross, gradients=_gradients, directions=_directions,
+    project=_project,
+)
