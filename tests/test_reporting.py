@@ -110,8 +110,24 @@ def test_selection_writes_a_config_and_reports_edges(tmp_path, capsys):
     assert yaml.safe_load(output.read_text()) == {
         "dataset": ["d"], "n-repetitions": 3,
         "solver": [{"SOBA": {"step_size": [10]}}]}
-    assert ("at the edge of the grid: step_size=10 (tried 0.1 to 10)"
+    assert ("at the edge of the grid: step_size=10.0 (tried 0.1 to 10.0)"
             in capsys.readouterr().err)
+    # Larger steps were in the grid, but diverged.
+    (tmp_path / "grid.yml").write_text(yaml.safe_dump(
+        {"solver": [{"SOBA": {"step_size": [1.0, 100.0]}}, "HOAG"]}))
+    selection.main([
+        str(tmp_path / "grid.parquet"), "--dataset", "d", "--grid",
+        str(tmp_path / "grid.yml")])
+    assert "edge" not in capsys.readouterr().err
+
+
+def test_parameters_are_read_from_a_name():
+    assert selection.parameters_of(
+        "A[box=(-1.0, 2.0),kind=cubic,prob=None,step_size=0.1]") == {
+            "box": (-1.0, 2.0), "kind": "cubic", "prob": None,
+            "step_size": 0.1}
+    assert selection.parameters_of("A[box=[-5, 5]]") == {"box": [-5, 5]}
+    assert selection.parameters_of("A") == {}
 
 
 def test_summary_draws_and_tabulates(tmp_path, capsys, monkeypatch):

@@ -1,16 +1,20 @@
 """Write the best configuration of each solver to a config file.
 
     python -m benchmark_utils.reporting.selection outputs/grid.parquet \\
-        --dataset ijcnn1 --seconds 3 --output configs/ijcnn1.yml
+        --grid configs/ijcnn1_grid.yml --dataset ijcnn1 --seconds 2 \\
+        --output configs/ijcnn1.yml
 
 The best configuration has the lowest median, over repetitions, of the lowest
 h reached within the time. A repetition that diverged counts as infinity; ties
 go to the configuration that gets there first. Chosen values at the edge of
-the grid are reported: the best may lie beyond.
+the grid are reported: the best may lie beyond. Give the grid's config file, so
+that values beyond which all runs diverge do not count as its edge.
 """
 import argparse
+import ast
 import re
 import sys
+from pathlib import Path
 
 import pandas as pd
 import yaml
@@ -23,44 +27,69 @@ from benchmark_utils.reporting.results import (
 )
 
 
-def parameters_of(df, solver_name):
-    """Parameters of a configuration, as Python values."""
-    row = df[df["solver_name"] == solver_name].iloc[0]
-    names = re.findall(r"[\[,](\w+)=", solver_name)
-    values = {name: row[f"p_solver_{name}"] for name in names}
-    return {name: _plain(value) for name, value in values.items()}
+def parameters_of(solver_name):
+    """Parameters in a name such as SOBA[step_size=0.1], as Python values."""
+    text = solver_name[len(method_of(solver_name)):].strip("[]")
+    if solver_name.endswith("]]"):  # A list is the last value.
+        text += "]"
+    pairs = [pair.split("=", 1) for pair in re.split(r",(?=\w+=)", text)
+             if pair]
+    return {name: _value(value) for name, value in pairs}
 
 
-def _plain(value):
-    """A NumPy scalar, or a number stored as text, as a Python value."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str):
-        return yaml.safe_load(value)
-    return value
+def _value(text):
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
-def edges(df, solver_name):
-    """Chosen values at an end of what the grid has of a parameter.
+def tried(df, grid=()):
+    """Values of each parameter of each method.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        A results table. What diverged is not in it.
+    grid : sequence of dict
+        Contents of the config files that it is from.
+
+    Returns
+    -------
+    dict
+        From (method, parameter) to a set of numbers.
+    """
+    values = {}
+    for solver in df["solver_name"].unique():
+        for name, value in parameters_of(solver).items():
+            values.setdefault((method_of(solver), name), []).append(value)
+    for config in grid:
+        for entry in config.get("solver", []):
+            for method, lists in (
+                    entry.items() if isinstance(entry, dict) else ()):
+                for name, listed in lists.items():
+                    values.setdefault((method, name), []).extend(listed)
+    return {key: {v for v in found if isinstance(v, (int, float))}
+            for key, found in values.items()}
+
+
+def edges(values, solver_name):
+    """Chosen values at an end of what was tried of a parameter.
 
     Returns
     -------
     list of str
         One text for each; parameters with a single value have no edge.
     """
-    tried = df[df["solver_name"].map(method_of) == method_of(solver_name)]
     found = []
-    for name, value in parameters_of(df, solver_name).items():
-        grid = sorted(
-            {_plain(v) for v in tried[f"p_solver_{name}"].dropna()
-             if isinstance(_plain(v), (int, float))})
+    for name, value in parameters_of(solver_name).items():
+        grid = sorted(values[method_of(solver_name), name])
         if len(grid) > 1 and value in (grid[0], grid[-1]):
             found.append(f"{name}={value} (tried {grid[0]} to {grid[-1]})")
     return found
 
 
-def select(df, dataset, seconds):
+def select(df, dataset, seconds, grid=()):
     """Best configuration of each solver on one dataset.
 
     Parameters
@@ -70,6 +99,8 @@ def select(df, dataset, seconds):
     dataset : str
         Name of the dataset, with or without its parameters.
     seconds : float
+    grid : sequence of dict
+        As in ``tried``.
 
     Returns
     -------
@@ -83,8 +114,9 @@ def select(df, dataset, seconds):
     """
     df = df[df["dataset_name"] == full_name(df, dataset)]
     best = best_configurations(df, seconds)
+    values = tried(df, grid)
     return [
-        (method, parameters_of(df, solver), score[0], edges(df, solver))
+        (method, parameters_of(solver), score[0], edges(values, solver))
         for (_, method), (solver, score) in sorted(
             best.items(), key=lambda item: order(item[0][1]))
     ]
@@ -96,6 +128,9 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("results", nargs="+", help="results tables (parquet)")
     parser.add_argument("--dataset", required=True)
+    parser.add_argument(
+        "--grid", action="append", default=[],
+        help="config file of the grid: knows of values that all diverged")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--max-seconds", type=float,
@@ -104,7 +139,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
 
     df = pd.concat([pd.read_parquet(file) for file in options.results])
-    chosen = select(df, options.dataset, options.seconds)
+    grid = [yaml.safe_load(Path(file).read_text()) for file in options.grid]
+    chosen = select(df, options.dataset, options.seconds, grid)
     config = {
         "dataset": [options.dataset],
         **({"objective": [f"*[max_seconds={options.max_seconds:g}]"]}
