@@ -43,7 +43,7 @@ class Dataset(BilevelDataset):
 
     # The download is the same whatever the other parameters and the seed.
     prepare_cache_ignore = (
-        "penalty", "n_train", "n_validation", "n_test", "seed")
+        "penalty", "n_train", "n_validation", "n_test", "base_seed")
 
     def prepare(self):
         if self.download:

@@ -57,7 +57,7 @@ class Dataset(BilevelDataset):
 
     prepare_cache_ignore = (
         "validation_size", "test_size", "reg_parametrization", "penalty",
-        "seed")
+        "base_seed")
 
     @property
     def set_name(self):

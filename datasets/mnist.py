@@ -46,7 +46,7 @@ class Dataset(BilevelDataset):
     parameters = {"ratio": [0.5], "ridge": [0.01], "download": [False]}
 
     # The download is the same whatever the parameters and the seed.
-    prepare_cache_ignore = ("ratio", "ridge", "seed")
+    prepare_cache_ignore = ("ratio", "ridge", "base_seed")
 
     shape = (70_000, 784)
 
