@@ -36,10 +36,14 @@ class Objective(BaseObjective):
     test_config = {"max_seconds": 0.1}
 
     def skip(self, problem, reason):
+        """Why there is nothing to run: no data, or a bad parameter."""
+        try:
+            checks.positive("max_seconds", self.max_seconds)
+        except ValueError as error:
+            return True, str(error)
         return problem is None, reason
 
     def set_data(self, problem, reason):
-        checks.positive("max_seconds", self.max_seconds)
         self.problem = problem
 
     def get_objective(self):

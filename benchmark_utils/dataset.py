@@ -39,8 +39,8 @@ class BilevelDataset(BaseDataset):
             # fewer than a sequential run.
             with threadpool_limits(limits=1, user_api="blas"):
                 return dict(problem=self.get_problem(), reason=None)
-        except (ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
+        except (ValueError, OSError, MemoryError) as error:
+            reason = " ".join(str(error).split()) or "not enough memory"
             return dict(problem=None, reason=f"{self.name}: {reason}")
 
     def random_generator(self):

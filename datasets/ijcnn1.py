@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,12 @@ class Dataset(BilevelDataset):
     prepare_cache_ignore = "all"
 
     shapes = {"ijcnn1": (49_990, 22), "ijcnn1_test": (91_701, 22)}
+    digests = {
+        "ijcnn1": "1b3c83f5f093b39ebe23aba69342bb4c"
+                  "8826b5db9453e0995f8f3562a9771d67",
+        "ijcnn1_test": "234f3bfcad5bcc92ed8518a244792580"
+                       "253b7337726a506610367b3c7288c8c0",
+    }
 
     def prepare(self):
         for name in self.shapes:
@@ -59,7 +66,7 @@ class Dataset(BilevelDataset):
             self.reg_parametrization, inner.outer_dim))
 
     def _load(self, name):
-        """Features and labels of one of the two sets, checked for shape."""
+        """Features and labels of one of the two sets, checked."""
         local = Path(get_data_path("ijcnn1"))
         folder = local if local.is_dir() else ALL_DATASETS[name].dataset_dir
         files = [folder / f"{name}_{part}.npy" for part in "Xy"]
@@ -74,7 +81,19 @@ class Dataset(BilevelDataset):
                 raise ValueError(
                     f"{file} has shape {array.shape}, not {shape}: remove "
                     "it and run 'benchopt prepare' to download it again")
+        if _digest(X, y) != self.digests[name]:
+            raise ValueError(
+                f"{files[0]} and {files[1].name} do not hold the data that "
+                "LIBSVM distributes: remove them and run 'benchopt prepare' "
+                "to download it again")
         return X, y
+
+
+def _digest(X, y):
+    """SHA-256 of features and labels to six decimals, which is all of them."""
+    with np.errstate(invalid="ignore"):  # NaN, which the digest then shows.
+        data = np.rint(1e6 * np.column_stack([X, y])).astype("<i8")
+    return hashlib.sha256(data.tobytes()).hexdigest()
 
 
 def _read(file):

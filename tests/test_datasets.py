@@ -119,6 +119,10 @@ def local_ijcnn1(tmp_path, monkeypatch):
         np.save(tmp_path / f"{name}_y.npy", np.resize([-1.0, 1.0], n))
     module = DATASETS["ijcnn1"].get_problem.__globals__
     monkeypatch.setitem(module, "get_data_path", lambda key: tmp_path)
+    monkeypatch.setattr(DATASETS["ijcnn1"], "digests", {
+        name: module["_digest"](np.load(tmp_path / f"{name}_X.npy"),
+                                np.load(tmp_path / f"{name}_y.npy"))
+        for name in ("ijcnn1", "ijcnn1_test")})
     return tmp_path
 
 
@@ -152,6 +156,15 @@ def test_ijcnn1_of_a_wrong_shape(local_ijcnn1):
     np.save(local_ijcnn1 / "ijcnn1_X.npy", np.ones((20, 4)))
     reason = get_data("ijcnn1")["reason"]
     assert "ijcnn1_X.npy has shape (20, 4), not (20, 3)" in reason
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan])
+def test_ijcnn1_with_another_number(local_ijcnn1, value):
+    X = np.load(local_ijcnn1 / "ijcnn1_test_X.npy")
+    X[7, 1] = value
+    np.save(local_ijcnn1 / "ijcnn1_test_X.npy", X)
+    reason = get_data("ijcnn1")["reason"]
+    assert "ijcnn1_test_X.npy and ijcnn1_test_y.npy do not hold" in reason
 
 
 def test_ijcnn1_with_a_file_missing(local_ijcnn1):

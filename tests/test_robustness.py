@@ -1,4 +1,5 @@
 """Runs that are spread out, stopped, started again, or that diverge."""
+import json
 import os
 import re
 import shutil
@@ -141,3 +142,40 @@ def test_a_stopped_run_goes_on_where_it_was(suite, whole, stop, jobs):
     assert done <= text.count("(cached)") < 4, text
     pd.testing.assert_frame_equal(
         table(suite, name), whole, check_exact=True)
+
+
+FINGERPRINTS = """
+import hashlib, json, sys
+sys.path.insert(0, "tests")
+from harness import SOLVERS, make_problem, make_solver, run_solver
+
+problem = make_problem("simulated_logistic", n_train=60, n_validation=40,
+                       n_features=5)
+bits = {}
+for name in sorted(SOLVERS):
+    if not SOLVERS[name].is_installed(quiet=True):
+        continue
+    solver = make_solver(name, problem)
+    result = run_solver(solver, 4 * getattr(solver, "eval_freq", 1))
+    bits[name] = hashlib.sha256(
+        result["inner_var"].tobytes() + result["outer_var"].tobytes()
+        + str(result["oracle_calls"]).encode()).hexdigest()
+print(json.dumps(bits))
+"""
+
+
+def test_another_process_gives_the_same_bits():
+    # Other hashes of strings, and thus another order of sets, in each.
+    outputs = [run(["-c", FINGERPRINTS], PYTHONHASHSEED=seed)
+               for seed in ("1", "2")]
+    bits = [json.loads(text.splitlines()[-1]) for _, text in outputs]
+    assert len(bits[0]) >= 22
+    assert bits[0] == bits[1]
+
+
+def test_a_bad_time_limit_is_a_reason_to_skip(suite):
+    code, text = run(["-m", "benchopt", "run", ".", "-s", "SOBA", "-d",
+                      "quadratic", "-o", "*[max_seconds=-1]", "--no-plot"],
+                     suite)
+    assert code == 0, text
+    assert "max_seconds=-1" in text and "Traceback" not in text
