@@ -12,6 +12,7 @@ that values beyond which all runs diverge do not count as its edge.
 """
 import argparse
 import ast
+import math
 import re
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from benchmark_utils.reporting.results import (
     full_name,
     method_of,
     order,
+    score,
 )
 
 
@@ -116,10 +118,57 @@ def select(df, dataset, seconds, grid=()):
     best = best_configurations(df, seconds)
     values = tried(df, grid)
     return [
-        (method, parameters_of(solver), score[0], edges(values, solver))
-        for (_, method), (solver, score) in sorted(
+        (method, parameters_of(solver), reached[0], edges(values, solver))
+        for (_, method), (solver, reached) in sorted(
             best.items(), key=lambda item: order(item[0][1]))
     ]
+
+
+def shortlist(df, dataset, seconds, n):
+    """Candidates for a longer run with repetitions.
+
+    A single repetition favours steps that are only just stable. Of each
+    method with a step size, these are its best configuration, and the best
+    at each of the next smaller steps of x; of others, the best alone.
+
+    Parameters
+    ----------
+    df, dataset, seconds
+        As in ``select``.
+    n : int
+        How many of each method.
+
+    Returns
+    -------
+    list of (str, dict)
+        Method and parameters.
+    """
+    df = df[df["dataset_name"] == full_name(df, dataset)]
+    best_at = {}
+    for solver, runs in df.groupby("solver_name"):
+        parameters = parameters_of(solver)
+        step = parameters.get("step_size", 0.0) / parameters.get(
+            "outer_ratio", 1.0)
+        # Grids are rounded: 0.32 / 0.1 and 1 / 0.32 are one step.
+        key = method_of(solver), round(math.log10(step), 1) if step else 0.0
+        candidate = score(runs, 1, seconds), solver
+        best_at[key] = min(candidate, best_at.get(key, candidate))
+    found = []
+    for method in sorted({method for method, _ in best_at}, key=order):
+        steps = {step: c for (m, step), c in best_at.items() if m == method}
+        largest = min(steps, key=steps.get)
+        kept = sorted((step for step in steps if step <= largest),
+                      reverse=True)
+        found += [(method, parameters_of(steps[step][1]))
+                  for step in kept[:n]]
+    return found
+
+
+def entry(method, parameters):
+    """One solver in a config file."""
+    if not parameters:
+        return method
+    return {method: {name: [value] for name, value in parameters.items()}}
 
 
 def main(arguments=None):
@@ -132,6 +181,10 @@ def main(arguments=None):
         "--grid", action="append", default=[],
         help="config file of the grid: knows of values that all diverged")
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument(
+        "--shortlist", type=int, metavar="N",
+        help="write N candidates of each solver, from its best configuration"
+        " to smaller steps of x, in place of the best")
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--max-seconds", type=float,
                         help="time of a run in the config (default: 3)")
@@ -141,16 +194,16 @@ def main(arguments=None):
     df = pd.concat([pd.read_parquet(file) for file in options.results])
     grid = [yaml.safe_load(Path(file).read_text()) for file in options.grid]
     chosen = select(df, options.dataset, options.seconds, grid)
+    solvers = ([(method, parameters) for method, parameters, *_ in chosen]
+               if not options.shortlist else
+               shortlist(df, options.dataset, options.seconds,
+                         options.shortlist))
     config = {
         "dataset": [options.dataset],
         **({"objective": [f"*[max_seconds={options.max_seconds:g}]"]}
            if options.max_seconds else {}),
         "n-repetitions": options.repetitions,
-        "solver": [
-            {method: {name: [value] for name, value in parameters.items()}}
-            if parameters else method
-            for method, parameters, _, _ in chosen
-        ],
+        "solver": [entry(*solver) for solver in solvers],
     }
     text = yaml.safe_dump(config, sort_keys=False)
     if options.output:
