@@ -121,6 +121,24 @@ def test_selection_writes_a_config_and_reports_edges(tmp_path, capsys):
     assert "edge" not in capsys.readouterr().err
 
 
+def test_shortlist_goes_from_the_best_to_smaller_steps_of_x():
+    name = "SOBA[outer_ratio={},step_size={}]".format
+    df = table({
+        (name(0.1, 1.0), 0): [(0, 9), (1, 5)],  # A larger step, but worse.
+        (name(0.32, 1.0), 0): [(0, 9), (1, 2)],  # The best.
+        (name(1.0, 1.0), 0): [(0, 9), (1, 4)],
+        (name(0.32, 0.32), 0): [(0, 9), (1, 3)],  # The same step of x.
+        (name(3.2, 1.0), 0): [(0, 9), (1, 6)],
+        (name(10.0, 1.0), 0): [(0, 9), (1, 1.5), (9, 1)],  # Too late.
+    })
+    chosen = selection.shortlist(df, "d", 0.5, 2)
+    assert len(chosen) == 2  # All equal at the start: the largest steps.
+    chosen = selection.shortlist(
+        df[df.solver_name != name(10.0, 1.0)], "d", 2.0, 3)
+    assert [(p["step_size"], p["outer_ratio"]) for _, p in chosen] == [
+        (1.0, 0.32), (0.32, 0.32), (1.0, 3.2)]
+
+
 def test_parameters_are_read_from_a_name():
     assert selection.parameters_of(
         "A[box=(-1.0, 2.0),kind=cubic,prob=None,step_size=0.1]") == {
