@@ -27,7 +27,7 @@ class Objective(BaseObjective):
         "numpy", "scipy", "numba", "threadpoolctl",
     ]
 
-    parameters = {"max_seconds": [3.0]}
+    parameters = {"max_seconds": [2.0]}
 
     sampling_strategy = "callback"
     stopping_criterion = BudgetCriterion()

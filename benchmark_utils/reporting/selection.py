@@ -187,7 +187,7 @@ def main(arguments=None):
         " to smaller steps of x, in place of the best")
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--max-seconds", type=float,
-                        help="time of a run in the config (default: 3)")
+                        help="time of a run in the config (default: 2)")
     parser.add_argument("--output", help="config file (default: printed)")
     options = parser.parse_args(arguments)
 
