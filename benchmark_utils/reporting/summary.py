@@ -64,14 +64,19 @@ def draw(h_star, origin, runs, title):
 
     fig, axes = plt.subplots(1, 2, figsize=(11, 5), sharey=True)
     columns = {"time": "Time [s]", "objective_oracle_calls": "Oracle calls"}
+    n_repetitions = max(r["idx_rep"].nunique() for r in runs.values())
     for ax, (column, label) in zip(axes, columns.items(), strict=True):
         for method, curves in runs.items():
             curves = curves.assign(gap=curves["objective_value"] - h_star)
             x, y, low, high = results.median_curve(curves, column, "gap")
             shown = y > 0
             family = results.family_of(method)
+            # The median is over the repetitions that did not diverge.
+            n_ended = curves["idx_rep"].nunique()
+            label_of = (method if n_ended == n_repetitions
+                        else f"{method} ({n_ended} of {n_repetitions})")
             line, = ax.plot(
-                x[shown], y[shown], LINES.get(family, "-"), label=method,
+                x[shown], y[shown], LINES.get(family, "-"), label=label_of,
                 linewidth=WIDTHS.get(family, 1.4),
                 color=results.style(method, method)["color"])
             ax.fill_between(
@@ -80,7 +85,6 @@ def draw(h_star, origin, runs, title):
         ax.set(xscale="log", yscale="log", xlabel=label)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(r"$h(x) - h^*$")
-    n_repetitions = max(r["idx_rep"].nunique() for r in runs.values())
     fig.suptitle(
         f"{title}: median and 20-80 % band of {n_repetitions} repetitions, "
         f"h* = {h_star:.8g} ({origin})", fontsize=10)
