@@ -114,6 +114,17 @@ def exp(x):
 
 
 @kernel
+def exp_all(x, out):
+    """out = e^x, entry by entry (both 1-D).
+
+    A loop of its own: LLVM then inlines ``exp`` and vectorises it, which it
+    does not in a larger function.
+    """
+    for k in range(out.size):
+        out[k] = exp(x[k])
+
+
+@kernel
 def decay(step_size, t, exponent):
     """Step size at iteration t: step_size * (t + 1)^(-exponent)."""
     return step_size * (t + 1.0) ** (-exponent)

@@ -10,7 +10,8 @@ from benchmark_utils.batches import (
     batch_weight,
     resolve_batch_size,
 )
-from benchmark_utils.compiled import exp, kernel
+from benchmark_utils.chunks import first_chunk, in_chunks, last_chunk
+from benchmark_utils.compiled import exp, exp_all, kernel
 
 # Samples are laid out in chunks that stay in the first-level cache while
 # they are read twice: 128 samples of 22 features are 22 KiB.
@@ -176,45 +177,14 @@ class LogisticRegression:
         """Cut into mini-batches of ``batch_size`` samples, or "full"."""
         n, p = self.rows.shape
         batch_size = resolve_batch_size(batch_size, n)
-        n_batches = -(-n // batch_size)
-        per_batch = -(-batch_size // _MAX_CHUNK)
-        chunk_size = -(-batch_size // per_batch)
-        if chunk_size > 8:
-            # Whole vector registers.
-            chunk_size = -(-chunk_size // 8) * 8
-            per_batch = -(-batch_size // chunk_size)
-        n_whole = n // batch_size
-        last = self.rows[n_whole * batch_size:]
-        n_chunks = n_whole * per_batch - (-len(last) // chunk_size)
-        rows = np.zeros((n_chunks, p, chunk_size))
-        whole = self.rows[:n_whole * batch_size].reshape(
-            n_whole, batch_size, p)
-        for c in range(per_batch):
-            piece = whole[:, c * chunk_size:(c + 1) * chunk_size]
-            rows[c:n_whole * per_batch:per_batch, :, :piece.shape[1]] = (
-                piece.transpose(0, 2, 1))
-        for c in range(n_chunks - n_whole * per_batch):
-            piece = last[c * chunk_size:(c + 1) * chunk_size]
-            rows[n_whole * per_batch + c, :, :len(piece)] = piece.T
+        rows, per_batch = in_chunks(self.rows, batch_size, _MAX_CHUNK)
+        chunk_size = rows.shape[2]
         return LogisticBatches(
-            rows, n, batch_size, n_batches, per_batch,
+            rows, n, batch_size, -(-n // batch_size), per_batch,
             self.penalty_code,
             np.zeros(chunk_size), np.zeros(chunk_size), np.zeros(p),
             np.zeros(1, np.int64),
         )
-
-
-@kernel
-def _first_chunk(f, batch):
-    return 0 if batch < 0 else batch * f.chunks_per_batch
-
-
-@kernel
-def _last_chunk(f, batch):
-    n_chunks = f.rows.shape[0]
-    if batch < 0:
-        return n_chunks
-    return min((batch + 1) * f.chunks_per_batch, n_chunks)
 
 
 # The kernels that touch the data. Several features at a time: sums over
@@ -329,17 +299,10 @@ def _hessian_weights(margin, weight, scale):
 
 
 @kernel
-def _exp_all(x, out):
-    """out = e^x, entry by entry."""
-    for k in range(out.size):
-        out[k] = exp(x[k])
-
-
-@kernel
 def set_penalties(f, x):
     """Scratch f.r = r(x), in a loop without branches."""
     if f.penalty == 1:
-        _exp_all(x, f.r)
+        exp_all(x, f.r)
     elif f.penalty == 2:
         for k in range(x.size):
             f.r[k] = x[k]
@@ -374,39 +337,11 @@ def set_cross(f, z, v, out):
             out[k] = f.r[k] * z[k] * v[k]
 
 
+# Oracles that touch no sample, or only through others: they serve every
+# layout of the samples.
 @kernel
-def _value(f, batch, z, x):
-    total = 0.0
-    first, last = _first_chunk(f, batch), _last_chunk(f, batch)
-    for chunk in range(first, last):
-        _margins(f.rows, chunk, z, f.margin)
-        for i in range(f.margin.size):
-            u = f.margin[i]
-            total += np.log1p(exp(-abs(u))) - min(u, 0.0)
-    # Each sample of zeros that fills up a chunk has added log 2.
-    n_zeros = (last - first) * f.margin.size - batch_size_of(f, batch)
-    total -= n_zeros * np.log(2.0)
-    penalty = 0.0
-    set_penalties(f, x)
-    for k in range(z.size):
-        penalty += f.r[k] * z[k] ** 2
-    return total * batch_weight(f, batch) + 0.5 * penalty
-
-
-@kernel
-def _grad_z(f, batch, z, x, out):
-    scale = batch_weight(f, batch)
-    set_penalties(f, x)
-    set_product(f.r, z, out)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
-        _margins(f.rows, chunk, z, f.margin)
-        _gradient_weights(f.margin, scale)
-        _add_combination(f.rows, chunk, f.margin, out)
-    f.oracle_calls[0] += batch_size_of(f, batch)
-
-
-@kernel
-def _grad_x(f, batch, z, x, out):
+def grad_x(f, batch, z, x, out):
+    """The oracle ``grad_x``."""
     set_penalties(f, x)
     set_cross(f, z, z, out)
     for k in range(out.size):
@@ -415,28 +350,75 @@ def _grad_x(f, batch, z, x, out):
 
 
 @kernel
-def _hvp(f, batch, z, x, v, out):
-    scale = batch_weight(f, batch)
-    set_penalties(f, x)
-    set_product(f.r, v, out)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
-        _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
-        _hessian_weights(f.margin, f.weight, scale)
-        _add_combination(f.rows, chunk, f.weight, out)
-    f.oracle_calls[0] += batch_size_of(f, batch)
-
-
-@kernel
-def _cross(f, batch, z, x, v, out):
+def cross(f, batch, z, x, v, out):
+    """The oracle ``cross``."""
     set_penalties(f, x)
     set_cross(f, z, v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @kernel
-def _gradients(f, batch, z, x, out_z, out_x):
-    _grad_z(f, batch, z, x, out_z)
-    _grad_x(f, batch, z, x, out_x)
+def gradients(f, batch, z, x, out_z, out_x):
+    """The oracle ``gradients``."""
+    oracles.grad_z(f, batch, z, x, out_z)
+    grad_x(f, batch, z, x, out_x)
+
+
+@kernel
+def project(f, x):
+    """The oracle ``project``: x >= 0 for the linear parametrization."""
+    if f.penalty == 2 or f.penalty == 4:
+        for k in range(x.size):
+            x[k] = max(x[k], 0.0)
+
+
+@kernel
+def penalty_value(f, z, x):
+    """1/2 sum_k r(x_k) z_k^2."""
+    set_penalties(f, x)
+    total = 0.0
+    for k in range(z.size):
+        total += f.r[k] * z[k] ** 2
+    return 0.5 * total
+
+
+@kernel
+def _value(f, batch, z, x):
+    total = 0.0
+    first, last = first_chunk(f, batch), last_chunk(f, batch)
+    for chunk in range(first, last):
+        _margins(f.rows, chunk, z, f.margin)
+        for i in range(f.margin.size):
+            u = f.margin[i]
+            total += np.log1p(exp(-abs(u))) - min(u, 0.0)
+    # Each sample of zeros that fills up a chunk has added log 2.
+    n_zeros = (last - first) * f.margin.size - batch_size_of(f, batch)
+    total -= n_zeros * np.log(2.0)
+    return total * batch_weight(f, batch) + penalty_value(f, z, x)
+
+
+@kernel
+def _grad_z(f, batch, z, x, out):
+    scale = batch_weight(f, batch)
+    set_penalties(f, x)
+    set_product(f.r, z, out)
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
+        _margins(f.rows, chunk, z, f.margin)
+        _gradient_weights(f.margin, scale)
+        _add_combination(f.rows, chunk, f.margin, out)
+    f.oracle_calls[0] += batch_size_of(f, batch)
+
+
+@kernel
+def _hvp(f, batch, z, x, v, out):
+    scale = batch_weight(f, batch)
+    set_penalties(f, x)
+    set_product(f.r, v, out)
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
+        _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
+        _hessian_weights(f.margin, f.weight, scale)
+        _add_combination(f.rows, chunk, f.weight, out)
+    f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @kernel
@@ -446,7 +428,7 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     set_product(f.r, z, out_grad)
     set_product(f.r, v, out_hvp)
     set_cross(f, z, v, out_cross)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
         _two_margins(f.rows, chunk, z, v, f.margin, f.weight)
         _hessian_weights(f.margin, f.weight, scale)
         _add_two_combinations(
@@ -454,15 +436,8 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
-@kernel
-def _project(f, x):
-    if f.penalty == 2 or f.penalty == 4:
-        for k in range(x.size):
-            x[k] = max(x[k], 0.0)
-
-
 oracles.register(
-    LogisticBatches, value=_value, grad_z=_grad_z, grad_x=_grad_x, hvp=_hvp,
-    cross=_cross, gradients=_gradients, directions=_directions,
-    project=_project,
+    LogisticBatches, value=_value, grad_z=_grad_z, grad_x=grad_x, hvp=_hvp,
+    cross=cross, gradients=gradients, directions=_directions,
+    project=project,
 )

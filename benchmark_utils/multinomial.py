@@ -10,7 +10,8 @@ from benchmark_utils.batches import (
     batch_weight,
     resolve_batch_size,
 )
-from benchmark_utils.compiled import exp, kernel
+from benchmark_utils.chunks import first_chunk, in_chunks, last_chunk
+from benchmark_utils.compiled import exp, exp_all, kernel
 
 # Samples are laid out in chunks that stay in the second-level cache while
 # they are read once for each pair of classes.
@@ -243,45 +244,18 @@ class MultinomialLogistic:
         """Cut into mini-batches of ``batch_size`` samples, or "full"."""
         n = self.n_samples
         batch_size = resolve_batch_size(batch_size, n)
-        n_batches = -(-n // batch_size)
-        per_batch = -(-batch_size // _MAX_CHUNK)
-        chunk_size = -(-batch_size // per_batch)
-        if chunk_size > 8:
-            # Whole vector registers.
-            chunk_size = -(-chunk_size // 8) * 8
-            per_batch = -(-batch_size // chunk_size)
-        # Index of the sample at each place of each chunk; -1 for none.
-        place = np.arange(per_batch * chunk_size)
-        index = np.arange(n_batches)[:, None] * batch_size + place
-        index[(place >= batch_size) | (index >= n)] = -1
-        index = index.reshape(-1, chunk_size)
-        index = index[index[:, 0] >= 0]
-        filled = index >= 0
-        rows = np.zeros((len(index), self.n_features, chunk_size))
-        for chunk, (samples, there) in enumerate(
-                zip(index, filled, strict=True)):
-            rows[chunk][:, there] = self.X[samples[there]].T
+        rows, per_batch = in_chunks(self.X, batch_size, _MAX_CHUNK)
+        # Those that fill up are 0, and become -1.
+        labels, _ = in_chunks(self.y[:, None] + 1.0, batch_size, _MAX_CHUNK)
+        chunk_size = rows.shape[2]
         return MultinomialBatches(
-            rows, np.where(filled, self.y[index], -1), n, batch_size,
-            n_batches, per_batch, self.n_classes, _CODES[self.outer],
-            float(self.ridge),
+            rows, labels[:, 0].astype(np.int64) - 1, n, batch_size,
+            -(-n // batch_size), per_batch, self.n_classes,
+            _CODES[self.outer], float(self.ridge),
             *(np.zeros((self.n_classes, chunk_size)) for _ in range(2)),
             *(np.zeros(chunk_size) for _ in range(6)),
             np.zeros(self.outer_dim), np.zeros(1, np.int64),
         )
-
-
-@kernel
-def _first_chunk(f, batch):
-    return 0 if batch < 0 else batch * f.chunks_per_batch
-
-
-@kernel
-def _last_chunk(f, batch):
-    n_chunks = f.rows.shape[0]
-    if batch < 0:
-        return n_chunks
-    return min((batch + 1) * f.chunks_per_batch, n_chunks)
 
 
 @kernel
@@ -381,13 +355,6 @@ def _set_sigmoids(x, first, n, scale, weight, slope):
 
 
 @kernel
-def _exp_all(x, out):
-    """out = e^x, entry by entry."""
-    for k in range(out.size):
-        out[k] = exp(x[k])
-
-
-@kernel
 def _set_weights(f, batch, chunk, x):
     """f.weight and f.slope: w_i and its derivative, times N / n."""
     scale = batch_weight(f, batch)
@@ -469,7 +436,7 @@ def _put(f, chunk, values, out):
 def _set_penalties(f, x):
     """f.r = r(x) where x is log-penalties."""
     if f.outer >= 2:
-        _exp_all(x, f.r)
+        exp_all(x, f.r)
 
 
 @kernel
@@ -517,7 +484,7 @@ def _set_penalty_cross(f, z, v, scale, out):
 @kernel
 def _value(f, batch, z, x):
     total = penalty = 0.0
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
         _set_weights(f, batch, chunk, x)
         _set_probabilities(f, chunk, z)
         for i in range(_n_filled(f, chunk)):
@@ -534,7 +501,7 @@ def _value(f, batch, z, x):
 def _grad_z(f, batch, z, x, out):
     _set_penalties(f, x)
     _set_penalised(f, z, out)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
         _set_weights(f, batch, chunk, x)
         _set_probabilities(f, chunk, z)
         _set_residuals(f, chunk)
@@ -548,7 +515,7 @@ def _grad_x(f, batch, z, x, out):
     _set_penalty_cross(f, z, z, 0.5, out)
     # Weights: the entries of the samples of the batch, and no others.
     if f.outer == 1:
-        for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
             _set_weights(f, batch, chunk, x)
             _set_probabilities(f, chunk, z)
             _put(f, chunk, f.loss, out)
@@ -559,7 +526,7 @@ def _grad_x(f, batch, z, x, out):
 def _hvp(f, batch, z, x, v, out):
     _set_penalties(f, x)
     _set_penalised(f, v, out)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
         _set_weights(f, batch, chunk, x)
         _set_probabilities(f, chunk, z)
         _set_hessian_products(f, chunk, v)
@@ -572,7 +539,7 @@ def _cross(f, batch, z, x, v, out):
     _set_penalties(f, x)
     _set_penalty_cross(f, z, v, 1.0, out)
     if f.outer == 1:
-        for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
             _set_weights(f, batch, chunk, x)
             _set_probabilities(f, chunk, z)
             _set_hessian_products(f, chunk, v)
@@ -585,7 +552,7 @@ def _gradients(f, batch, z, x, out_z, out_x):
     _set_penalties(f, x)
     _set_penalised(f, z, out_z)
     _set_penalty_cross(f, z, z, 0.5, out_x)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
         _set_weights(f, batch, chunk, x)
         _set_probabilities(f, chunk, z)
         if f.outer == 1:
@@ -601,7 +568,7 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     _set_penalised(f, z, out_grad)
     _set_penalised(f, v, out_hvp)
     _set_penalty_cross(f, z, v, 1.0, out_cross)
-    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
         _set_weights(f, batch, chunk, x)
         _set_probabilities(f, chunk, z)
         _set_hessian_products(f, chunk, v)

@@ -14,6 +14,11 @@ from benchmark_utils.batches import (
 from benchmark_utils.compiled import exp, kernel
 from benchmark_utils.logistic import (
     LogisticRegression,
+    cross,
+    grad_x,
+    gradients,
+    penalty_value,
+    project,
     set_cross,
     set_penalties,
     set_product,
@@ -114,15 +119,11 @@ def _add_sample(f, i, weight, out):
 
 @kernel
 def _value(f, batch, z, x):
-    total = penalty = 0.0
-    first = _first(f, batch)
+    total, first = 0.0, _first(f, batch)
     for i in range(first, first + batch_size_of(f, batch)):
         u = _margin(f, i, z)
         total += np.log1p(exp(-abs(u))) - min(u, 0.0)
-    set_penalties(f, x)
-    for k in range(z.size):
-        penalty += f.r[k] * z[k] ** 2
-    return total * batch_weight(f, batch) + 0.5 * penalty
+    return total * batch_weight(f, batch) + penalty_value(f, z, x)
 
 
 @kernel
@@ -137,15 +138,6 @@ def _grad_z(f, batch, z, x, out):
 
 
 @kernel
-def _grad_x(f, batch, z, x, out):
-    set_penalties(f, x)
-    set_cross(f, z, z, out)
-    for k in range(out.size):
-        out[k] *= 0.5
-    f.oracle_calls[0] += batch_size_of(f, batch)
-
-
-@kernel
 def _hvp(f, batch, z, x, v, out):
     scale, first = batch_weight(f, batch), _first(f, batch)
     set_penalties(f, x)
@@ -154,19 +146,6 @@ def _hvp(f, batch, z, x, v, out):
         s = 1.0 / (1.0 + exp(_margin(f, i, z)))
         _add_sample(f, i, scale * s * (1.0 - s) * _margin(f, i, v), out)
     f.oracle_calls[0] += batch_size_of(f, batch)
-
-
-@kernel
-def _cross(f, batch, z, x, v, out):
-    set_penalties(f, x)
-    set_cross(f, z, v, out)
-    f.oracle_calls[0] += batch_size_of(f, batch)
-
-
-@kernel
-def _gradients(f, batch, z, x, out_z, out_x):
-    _grad_z(f, batch, z, x, out_z)
-    _grad_x(f, batch, z, x, out_x)
 
 
 @kernel
@@ -183,15 +162,8 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
-@kernel
-def _project(f, x):
-    if f.penalty == 2 or f.penalty == 4:
-        for k in range(x.size):
-            x[k] = max(x[k], 0.0)
-
-
 oracles.register(
-    SparseLogisticBatches, value=_value, grad_z=_grad_z, grad_x=_grad_x,
-    hvp=_hvp, cross=_cross, gradients=_gradients, directions=_directions,
-    project=_project,
+    SparseLogisticBatches, value=_value, grad_z=_grad_z, grad_x=grad_x,
+    hvp=_hvp, cross=cross, gradients=gradients, directions=_directions,
+    project=project,
 )

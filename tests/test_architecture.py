@@ -10,7 +10,9 @@ UTILS = ROOT / "benchmark_utils"
 FORBIDDEN = {
     "solvers": ["datasets", "plots", "objective", "benchmark_utils.dataset",
                 "benchmark_utils.reference", "benchmark_utils.reporting",
-                "benchmark_utils.logistic", "benchmark_utils.quadratic"],
+                "benchmark_utils.logistic", "benchmark_utils.quadratic",
+                "benchmark_utils.multinomial",
+                "benchmark_utils.sparse_logistic"],
     "datasets": ["solvers", "plots", "objective", "benchmark_utils.solver",
                  "benchmark_utils.oracles", "benchmark_utils.estimators",
                  "benchmark_utils.reporting"],
