@@ -16,11 +16,9 @@ class Plot(BasePlot):
     type = "scatter"
     options = {
         "objective": ...,
-        "cost": ["time", "oracle calls"],
+        "cost": list(results.COSTS),
         "fraction": [1e-1, 1e-2, 1e-3, 1e-4],
     }
-
-    columns = {"time": "time", "oracle calls": "objective_oracle_calls"}
 
     def plot(self, df, objective, cost, fraction):
         df = df[df["objective_name"] == objective]
@@ -35,7 +33,8 @@ class Plot(BasePlot):
             costs = {
                 method: results.first_reaching(
                     runs[runs["solver_name"] == best[dataset, method][0]],
-                    self.columns[cost], fraction * (start - h_star), h_star)
+                    results.COSTS[cost], fraction * (start - h_star), h_star,
+                    runs["idx_rep"].nunique())
                 for method in methods if (dataset, method) in best
             }
             fastest = min(costs.values())

@@ -3,8 +3,6 @@ from benchopt import BasePlot
 
 from benchmark_utils.reporting import results
 
-GAPS = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
-
 
 class Plot(BasePlot):
     """Time or oracle calls to reach gaps h(x) - h*, relative to the best."""
@@ -14,24 +12,23 @@ class Plot(BasePlot):
     options = {
         "dataset": ...,
         "objective": ...,
-        "cost": ["time", "oracle calls"],
+        "cost": list(results.COSTS),
     }
-
-    columns = {"time": "time", "oracle calls": "objective_oracle_calls"}
 
     def plot(self, df, dataset, objective, cost):
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
         h_star, _ = results.reference(df, dataset)
+        n_repetitions = df["idx_rep"].nunique()
         best = results.best_configurations(df)
         names = sorted((solver for solver, _ in best.values()),
                        key=lambda n: results.order(results.method_of(n)))
         costs = np.array([
             [results.first_reaching(
-                df[df["solver_name"] == name], self.columns[cost], gap,
-                h_star) for gap in GAPS]
+                df[df["solver_name"] == name], results.COSTS[cost], gap,
+                h_star, n_repetitions) for gap in results.GAPS]
             for name in names
-        ]).reshape(len(names), len(GAPS))
+        ]).reshape(len(names), len(results.GAPS))
         fastest = costs.min(axis=0, initial=np.inf)
         return [
             [name] + [_cell(c, f) for c, f in zip(row, fastest, strict=True)]
@@ -44,7 +41,7 @@ class Plot(BasePlot):
         return {
             "title": f"{dataset.split('[')[0]}: {cost}{unit} to a gap "
                      f"(times the best), h* = {h_star:.8g} ({origin})",
-            "columns": ["solver", *(f"{gap:.0e}" for gap in GAPS)],
+            "columns": ["solver", *(f"{gap:.0e}" for gap in results.GAPS)],
             "default_order_ascending": True,
             "default_order_column": 0,
         }

@@ -16,17 +16,15 @@ class Plot(BasePlot):
         "dataset": ...,
         "objective": ...,
         "quantity": ["h(x) - h*", "squared gradient norm", "h(x)"],
-        "against": ["time", "oracle calls"],
+        "against": list(results.COSTS),
         "curves": ["best of each method", "all"],
     }
-
-    columns = {"time": "time", "oracle calls": "objective_oracle_calls"}
-    axes = {"time": "Time [s]", "oracle calls": "Oracle calls"}
 
     def plot(self, df, dataset, objective, quantity, against, curves):
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)].copy()
         h_star, _ = results.reference(df, dataset)
+        n_repetitions = df["idx_rep"].nunique()
         df["y"] = {
             "h(x) - h*": df["objective_value"] - h_star,
             "squared gradient norm": df["objective_grad_norm"] ** 2,
@@ -39,8 +37,9 @@ class Plot(BasePlot):
         traces = []
         for name in sorted(
                 names, key=lambda n: (results.order(results.method_of(n)), n)):
+            runs = df[df["solver_name"] == name]
             x, y, low, high = results.median_curve(
-                df[df["solver_name"] == name], self.columns[against], "y")
+                runs, results.COSTS[against], "y")
             # What is 0 to rounding has no place on a logarithmic axis.
             shown = y > 1e-16
             if not shown.any():
@@ -51,7 +50,9 @@ class Plot(BasePlot):
                 "y": y[shown].tolist(),
                 "y_low": low[shown].clip(min=1e-16).tolist(),
                 "y_high": high[shown].tolist(),
-                **results.style(method, name if curves == "all" else method),
+                **results.style(method, results.label(
+                    name if curves == "all" else method, runs,
+                    n_repetitions)),
             })
         return traces
 
@@ -64,7 +65,7 @@ class Plot(BasePlot):
         }
         return {
             "title": dataset.split("[")[0],
-            "xlabel": self.axes[against],
+            "xlabel": results.AXES[against],
             "ylabel": labels[quantity],
             "scale": "semilog-x" if quantity == "h(x)" else "loglog",
         }

@@ -93,10 +93,13 @@ def test_reference_says_where_it_is_from(monkeypatch, tmp_path):
 def test_first_reaching_is_a_median_with_infinity():
     df = table({(A, 0): [(0, 9), (1, 4), (3, 0)], (A, 1): [(0, 9), (2, 1)],
                 (A, 2): [(0, 9), (9, 1)]})
-    assert results.first_reaching(df, "time", 1.0, 0.0) == 3.0
-    assert results.first_reaching(df, "time", 0.5, 0.0) == np.inf
+    assert results.first_reaching(df, "time", 1.0, 0.0, 3) == 3.0
+    assert results.first_reaching(df, "time", 0.5, 0.0, 3) == np.inf
     assert results.first_reaching(
-        df, "objective_oracle_calls", 1.0, 0.0) == 10.0
+        df, "objective_oracle_calls", 1.0, 0.0, 3) == 10.0
+    # Repetitions that are missing have diverged.
+    assert results.first_reaching(df, "time", 1.0, 0.0, 5) == 9.0
+    assert results.first_reaching(df, "time", 1.0, 0.0, 6) == np.inf
 
 
 def test_selection_writes_a_config_and_reports_edges(tmp_path, capsys):
@@ -167,6 +170,13 @@ def test_summary_draws_and_tabulates(tmp_path, capsys, monkeypatch):
     assert lines[2] == lines[-1] == (
         "| SOBA | step_size=0.1 | 1.0000000 | 0.0e+00 | 2 s / 1.0e+01 | "
         + " | ".join(["4.5 s / 2.0e+01"] * 4) + " |")
+    # A repetition that is missing has diverged: the median knows, and the
+    # legend says it.
+    lost = df[(df.idx_rep == 0) | (df.solver_name == B)]
+    h_star, _, runs = summary.best_runs(lost, "d")
+    runs["HOAG"] = lost[(lost.solver_name == A)]
+    assert summary.rows(h_star, runs)[-1][0] == "HOAG (1 of 2)"
+    assert summary.rows(h_star, runs)[-1][2] == "inf"
     drawn = [(tmp_path / f"{k}.svg").read_text() for k in range(2)]
     assert drawn[0] == drawn[1] and "Oracle calls" in drawn[0]
 

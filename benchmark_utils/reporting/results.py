@@ -6,6 +6,11 @@ import yaml
 
 REFERENCES = Path(__file__).resolve().parents[2] / "references.yml"
 
+# What a method is charged for, and the gaps h - h* that tables show.
+COSTS = {"time": "time", "oracle calls": "objective_oracle_calls"}
+AXES = {"time": "Time [s]", "oracle calls": "Oracle calls"}
+GAPS = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
+
 # Solvers of a family share a colour; in it, each has a shade and a marker.
 FAMILIES = {
     "one loop": (
@@ -112,9 +117,8 @@ def score(runs, n_repetitions, seconds):
         best = np.nanargmin(h)
         lowest.append(h[best])
         times.append(curve["time"].to_numpy()[best])
-    missing = [np.inf] * max(0, n_repetitions - len(lowest))
-    return (float(np.median(lowest + missing)),
-            float(np.median(times + missing)))
+    return (median_with_missing(lowest, n_repetitions),
+            median_with_missing(times, n_repetitions))
 
 
 def best_configurations(df, seconds=np.inf):
@@ -220,14 +224,28 @@ def median_curve(runs, x_column, y_column, n_points=40):
     return grid[kept], median[kept], low[kept], high[kept]
 
 
-def first_reaching(runs, column, gap, h_star):
+def first_reaching(runs, column, gap, h_star, n_repetitions):
     """Median over repetitions of where h - h_star falls to ``gap``.
 
-    ``column`` is "time" or "objective_oracle_calls". A repetition that never
-    gets there counts as infinity.
+    ``column`` is one of ``COSTS``. A repetition that never gets there counts
+    as infinity, and so does one that is missing because it has diverged.
     """
     reached = []
     for curve in repetitions(runs):
         there = curve[curve["objective_value"] - h_star <= gap]
         reached.append(there[column].iloc[0] if len(there) else np.inf)
-    return float(np.median(reached))
+    return median_with_missing(reached, n_repetitions)
+
+
+def median_with_missing(values, n_repetitions):
+    """Median, where repetitions that have diverged count as infinity."""
+    missing = [np.inf] * max(0, n_repetitions - len(values))
+    return float(np.median([*values, *missing]))
+
+
+def label(name, runs, n_repetitions):
+    """Legend of a curve, which is a median over the repetitions that ended."""
+    n_ended = runs["idx_rep"].nunique()
+    if n_ended == n_repetitions:
+        return name
+    return f"{name} ({n_ended} of {n_repetitions})"

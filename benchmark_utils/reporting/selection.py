@@ -194,10 +194,10 @@ def main(arguments=None):
     df = pd.concat([pd.read_parquet(file) for file in options.results])
     grid = [yaml.safe_load(Path(file).read_text()) for file in options.grid]
     chosen = select(df, options.dataset, options.seconds, grid)
-    solvers = ([(method, parameters) for method, parameters, *_ in chosen]
-               if not options.shortlist else
-               shortlist(df, options.dataset, options.seconds,
-                         options.shortlist))
+    solvers = [(method, parameters) for method, parameters, *_ in chosen]
+    if options.shortlist:
+        solvers = shortlist(
+            df, options.dataset, options.seconds, options.shortlist)
     config = {
         "dataset": [options.dataset],
         **({"objective": [f"*[max_seconds={options.max_seconds:g}]"]}
@@ -205,7 +205,8 @@ def main(arguments=None):
         "n-repetitions": options.repetitions,
         "solver": [entry(*solver) for solver in solvers],
     }
-    text = yaml.safe_dump(config, sort_keys=False)
+    # Lists of values on one line each.
+    text = yaml.safe_dump(config, sort_keys=False, default_flow_style=None)
     if options.output:
         with open(options.output, "w") as file:
             file.write(text)

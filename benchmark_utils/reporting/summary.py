@@ -14,7 +14,6 @@ import pandas as pd
 
 from benchmark_utils.reporting import results
 
-GAPS = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
 # Families differ by line style too: colours are not seen by all.
 LINES = dict(zip(results.FAMILIES, ["-", "-", "--", "-.", ":"], strict=True))
 WIDTHS = {"variance reduced": 2.4}
@@ -53,6 +52,11 @@ def best_runs(df, dataset):
     return *results.reference(df, name), runs
 
 
+def _n_repetitions(runs):
+    """How many there are, of which some methods may have lost some."""
+    return len({k for curves in runs.values() for k in curves["idx_rep"]})
+
+
 def draw(h_star, origin, runs, title):
     """The figure: one panel against time, one against oracle calls.
 
@@ -63,26 +67,22 @@ def draw(h_star, origin, runs, title):
     from matplotlib import pyplot as plt
 
     fig, axes = plt.subplots(1, 2, figsize=(11, 5), sharey=True)
-    columns = {"time": "Time [s]", "objective_oracle_calls": "Oracle calls"}
-    n_repetitions = max(r["idx_rep"].nunique() for r in runs.values())
-    for ax, (column, label) in zip(axes, columns.items(), strict=True):
+    n_repetitions = _n_repetitions(runs)
+    for ax, (cost, column) in zip(axes, results.COSTS.items(), strict=True):
         for method, curves in runs.items():
             curves = curves.assign(gap=curves["objective_value"] - h_star)
             x, y, low, high = results.median_curve(curves, column, "gap")
             shown = y > 0
             family = results.family_of(method)
-            # The median is over the repetitions that did not diverge.
-            n_ended = curves["idx_rep"].nunique()
-            label_of = (method if n_ended == n_repetitions
-                        else f"{method} ({n_ended} of {n_repetitions})")
             line, = ax.plot(
-                x[shown], y[shown], LINES.get(family, "-"), label=label_of,
+                x[shown], y[shown], LINES.get(family, "-"),
+                label=results.label(method, curves, n_repetitions),
                 linewidth=WIDTHS.get(family, 1.4),
                 color=results.style(method, method)["color"])
             ax.fill_between(
                 x[shown], low[shown].clip(min=1e-16), high[shown],
                 color=line.get_color(), alpha=0.15, linewidth=0)
-        ax.set(xscale="log", yscale="log", xlabel=label)
+        ax.set(xscale="log", yscale="log", xlabel=results.AXES[cost])
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(r"$h(x) - h^*$")
     fig.suptitle(
@@ -100,23 +100,28 @@ def rows(h_star, runs):
     Returns
     -------
     list of list of str
-        Method, parameters, final median h and gap, then for each of ``GAPS``
-        the median seconds and oracle calls to get there.
+        Method, with the repetitions that ended if some diverged, parameters,
+        median h at the end and its gap, then the median seconds and oracle
+        calls to each of ``results.GAPS``. A repetition that diverged counts
+        as infinity.
     """
     table = []
+    n_repetitions = _n_repetitions(runs)
     for method, curves in runs.items():
         last = [c["objective_value"].iloc[-1]
                 for c in results.repetitions(curves)]
-        h = float(np.median(last))
+        h = results.median_with_missing(last, n_repetitions)
         solver = curves["solver_name"].iloc[0]
         shown = ", ".join(
             p for p in solver[len(method):].strip("[]").split(",")
             if p.split("=")[0] not in ("batch_size", "eval_freq"))
-        cells = [method, shown, f"{h:.7f}", f"{h - h_star:.1e}"]
-        for gap in GAPS:
+        cells = [results.label(method, curves, n_repetitions), shown,
+                 f"{h:.7f}", f"{h - h_star:.1e}"]
+        for gap in results.GAPS:
             seconds, calls = (
-                results.first_reaching(curves, column, gap, h_star)
-                for column in ("time", "objective_oracle_calls"))
+                results.first_reaching(
+                    curves, column, gap, h_star, n_repetitions)
+                for column in results.COSTS.values())
             cells.append(f"{seconds:.2g} s / {calls:.1e}"
                          if np.isfinite(seconds) else "-")
         table.append(cells)
@@ -135,7 +140,7 @@ def main(arguments=None):
     df = pd.read_parquet(options.results)
     h_star, origin, runs = best_runs(df, options.dataset)
     header = ["solver", "parameters", "h", "h - h*",
-              *(f"{gap:.0e}" for gap in GAPS)]
+              *(f"{gap:.0e}" for gap in results.GAPS)]
     for cells in [header, ["---"] * len(header), *rows(h_star, runs)]:
         print("| " + " | ".join(cells) + " |")
     if options.figure:
