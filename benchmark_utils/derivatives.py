@@ -74,7 +74,7 @@ def check_function(function, z, x, batch_size, rng, rtol=1e-6,
         Naming the function, the derivative, the batch and the error.
     """
     v = rng.standard_normal(z.size)
-    _check_numpy(function, z, x, v, rng, rtol, name)
+    exact = _check_numpy(function, z, x, v, rng, rtol, name)
     batched = function.batches(batch_size)
     drawn = int(rng.integers(batched.n_batches))
     for batch in {FULL, 0, drawn, batched.n_batches - 1}:
@@ -87,11 +87,6 @@ def check_function(function, z, x, batch_size, rng, rtol=1e-6,
             z, x, v, out, rng, rtol, where)
         if batch == FULL:
             whole = out
-    exact = {
-        "value": function.value(z, x), "grad_z": function.grad_z(z, x),
-        "grad_x": function.grad_x(z, x), "cross": function.cross(z, x, v),
-        "hvp": _numpy_hvp(function, z, x, v),
-    }
     for key, expected in exact.items():
         _assert_close(whole[key], expected, 1e-9,
                       f"{name}: kernel {key} on FULL, against NumPy")
@@ -100,6 +95,7 @@ def check_function(function, z, x, batch_size, rng, rtol=1e-6,
 
 
 def _check_numpy(function, z, x, v, rng, rtol, name):
+    """Outputs of the NumPy methods, checked."""
     out = {
         "value": function.value(z, x), "grad_z": function.grad_z(z, x),
         "grad_x": function.grad_x(z, x), "cross": function.cross(z, x, v),
@@ -113,6 +109,7 @@ def _check_numpy(function, z, x, v, rng, rtol, name):
                       f"{name}: grad_hessian, the gradient")
         _assert_close(hessian @ v, out["hvp"], 1e-9,
                       f"{name}: grad_hessian, the Hessian")
+    return out
 
 
 def _numpy_hvp(function, z, x, v):

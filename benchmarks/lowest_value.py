@@ -31,9 +31,9 @@ def descend(problem, x):
 
     def value_and_gradient(x):
         nonlocal z
-        z, factor, *_ = solve_inner(problem.inner, x, z)
+        z, solve = solve_inner(problem.inner, x, z)
         return (problem.outer.value(z, x),
-                implicit_gradient(problem, x, z, factor))
+                implicit_gradient(problem, x, z, solve))
 
     result = minimize(
         value_and_gradient, x, jac=True, method="L-BFGS-B",

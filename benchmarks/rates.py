@@ -28,9 +28,10 @@ from harness import make_problem, make_solver  # noqa: E402
 
 from benchmark_utils.reference import metrics  # noqa: E402
 
+# Problems, and what their n and m are called.
 PROBLEMS = {
-    "simulated_logistic": {},
-    "quadratic": {},
+    "simulated_logistic": ("n_train", "n_validation"),
+    "quadratic": ("n_inner", "n_outer"),
 }
 STEPS = {
     "SOBA": {"step_size": 0.5, "outer_ratio": 1.0},
@@ -72,7 +73,7 @@ def slope(x, y):
 
 def rate_in_time(dataset, name, n_iterations, n_seeds):
     """Slope of the running mean over the last decade, averaged over seeds."""
-    problem = make_problem(dataset, **PROBLEMS[dataset])
+    problem = make_problem(dataset)
     curves = [running_mean(problem, name, seed, n_iterations, **STEPS[name])
               for seed in range(n_seeds)]
     T, R = curves[0][0], np.mean([R for _, R in curves], axis=0)
@@ -82,11 +83,9 @@ def rate_in_time(dataset, name, n_iterations, n_seeds):
 
 def rate_in_samples(dataset, scaled, n_seeds, sizes=(512, 2048, 8192, 32768)):
     """Slope of T R(T) of SABA against n + m."""
-    names = {"quadratic": ("n_inner", "n_outer"),
-             "simulated_logistic": ("n_train", "n_validation")}[dataset]
     sums = []
     for n in sizes:
-        problem = make_problem(dataset, **dict.fromkeys(names, n))
+        problem = make_problem(dataset, **dict.fromkeys(PROBLEMS[dataset], n))
         step_size = STEPS["SABA"]["step_size"]
         if scaled:
             step_size *= (n / sizes[0]) ** (-2 / 3)
