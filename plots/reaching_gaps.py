@@ -30,8 +30,11 @@ class Plot(BasePlot):
             for name in names
         ]).reshape(len(names), len(results.GAPS))
         fastest = costs.min(axis=0, initial=np.inf)
+        # Without its parameters, which would leave no room for the gaps.
         return [
-            [name] + [_cell(c, f) for c, f in zip(row, fastest, strict=True)]
+            [results.label(results.method_of(name),
+                           df[df["solver_name"] == name], n_repetitions)]
+            + [_cell(c, f) for c, f in zip(row, fastest, strict=True)]
             for name, row in zip(names, costs, strict=True)
         ]
 
