@@ -36,6 +36,15 @@ def make_sampler(n_batches, rng):
 
 
 @kernel
+def draw_below(rng, n):
+    """Integer from {0, ..., n - 1}, uniform (int64).
+
+    ``rng.integers`` takes almost a second to compile.
+    """
+    return np.int64(random_interval(rng.bit_generator, n - 1))
+
+
+@kernel
 def reshuffle(rng, order):
     """Shuffle as ``rng.shuffle(order)`` does, draw by draw.
 
@@ -43,7 +52,7 @@ def reshuffle(rng, order):
     four seconds to compile.
     """
     for k in range(order.size - 1, 0, -1):
-        other = np.int64(random_interval(rng.bit_generator, k))
+        other = draw_below(rng, k + 1)
         order[k], order[other] = order[other], order[k]
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmark_utils.batches import draw, draw_several
+from benchmark_utils.batches import draw, draw_below, draw_several
 from benchmark_utils.compiled import decay, descend, jit
 from benchmark_utils.estimators import (
     hypergradient_product,
@@ -71,7 +71,7 @@ def bsa(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
 
         # E = f2_j - eta K C_i prod_{k=1}^{q} (I - eta H_{i_k}) f1_j
         j = draw(outer_batches)
-        q = inner_batches.rng.integers(0, n_neumann_steps)
+        q = draw_below(inner_batches.rng, n_neumann_steps)
         draw_several(inner_batches, term[:q])
         i = draw(inner_batches)
         hypergradient_product(

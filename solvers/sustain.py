@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmark_utils.batches import draw, draw_several
+from benchmark_utils.batches import draw, draw_below, draw_several
 from benchmark_utils.checks import positive
 from benchmark_utils.compiled import assign, decay, descend, jit
 from benchmark_utils.estimators import (
@@ -85,7 +85,7 @@ def sustain(G, F, inner_batches, outer_batches, z, x, d_z, d_x, z_old, x_old,
     for t in range(t_start, t_start + n_iterations):
         i, k = draw(inner_batches), draw(inner_batches)
         j = draw(outer_batches)
-        q = inner_batches.rng.integers(0, n_neumann_steps)
+        q = draw_below(inner_batches.rng, n_neumann_steps)
         term = terms[:q]
         draw_several(inner_batches, term)
 

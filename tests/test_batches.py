@@ -1,11 +1,13 @@
-"""The order of the batches is the one that NumPy's generator gives."""
+"""Random batches, and the numbers behind them, are NumPy's."""
 import numpy as np
 import pytest
 from harness import from_python
+from scipy.stats import chisquare
 
 from benchmark_utils import batches
 
 reshuffle = from_python(batches.reshuffle)
+draw_below = from_python(batches.draw_below)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 782, 40_000])
@@ -18,3 +20,11 @@ def test_reshuffle_draws_as_numpy_does(n):
         np.testing.assert_array_equal(order, expected)
         # No draw too many or too few, a buffered half word included.
         assert rng.integers(10) == numpy_rng.integers(10)
+
+
+def test_draw_below_is_uniform():
+    rng = np.random.default_rng(0)
+    draws = [draw_below(rng, 10) for _ in range(10_000)]
+    counts = np.bincount(draws)
+    assert len(counts) == 10
+    assert chisquare(counts).pvalue > 1e-3
