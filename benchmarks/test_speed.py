@@ -44,13 +44,18 @@ STOCHASTIC = sorted(
     if "batch_size" in solver.parameters)
 
 
-@pytest.fixture(scope="session")
-def problem():
+def any_problem():
+    """IJCNN1, or simulated data of its shape."""
     try:
         return make_problem("ijcnn1")
     except OSError:
         return make_problem("simulated_logistic", n_train=49_990,
                             n_validation=91_701, n_features=22)
+
+
+@pytest.fixture(scope="session")
+def problem():
+    return any_problem()
 
 
 @kernel
@@ -225,6 +230,46 @@ def test_warm_up(name, tmp_path, benchmark):
         times.append(json.loads(done.stdout.splitlines()[-1])[name])
     note(f"{name} warm-up, cold", times[0], 1.0, 5.0)
     note(f"{name} warm-up, from cache", times[1], 1.0, 0.6)
+    benchmark.pedantic(lambda: None, rounds=1)
+
+
+STEPS = """
+import sys, time
+sys.path.insert(0, "tests")
+sys.path.insert(0, "benchmarks")
+from test_speed import N_STEPS, any_problem, prepared
+solver, advance = prepared(sys.argv[1], any_problem(), int(sys.argv[2]))
+advance(N_STEPS)
+print("ready", flush=True)
+while sys.stdin.readline():
+    start = time.perf_counter()
+    advance(30 * N_STEPS)
+    print((time.perf_counter() - start) / (30 * N_STEPS), flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["SOBA", "SABA"])
+def test_two_processes_side_by_side(name, batch_size, benchmark):
+    """A step with a second process at work, over one alone (``-j 2``)."""
+    runs = [subprocess.Popen(
+        [sys.executable, "-c", STEPS, name, str(batch_size)], cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)]
+    for run in runs:
+        assert run.stdout.readline() == "ready\n"
+    ratios = []
+    for _ in range(7):
+        times = []
+        for at_work in (runs[:1], runs):
+            for run in at_work:
+                run.stdin.write("\n")
+                run.stdin.flush()
+            times.append([float(run.stdout.readline()) for run in at_work])
+        ratios.append(times[1][0] / times[0][0])
+    for run in runs:
+        run.communicate()
+    note(f"{name} step, two processes at work / one: "
+         f"{np.median(ratios):.2f}", times[0][0], 1e-6)
     benchmark.pedantic(lambda: None, rounds=1)
 
 
