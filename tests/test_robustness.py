@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from harness import ROOT, copy_suite, run
+from harness import ROOT, SOLVERS, copy_suite, run
 
 # The default size of the quadratic: there, BLAS would use several threads.
 GRID = ["-s", "SOBA[step_size=[0.1,1.0]]", "-s", "L-BFGS",
@@ -144,6 +146,78 @@ def test_a_stopped_run_goes_on_where_it_was(suite, whole, stop, jobs):
     assert done <= text.count("(cached)") < 4, text
     pd.testing.assert_frame_equal(
         table(suite, name), whole, check_exact=True)
+
+
+def test_two_runs_at_once_share_a_folder_and_its_caches(whole, tmp_path):
+    # Both compile what the other does, and keep the same results.
+    suite = copy_suite(tmp_path / "suite")
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(run, ["-m", "benchopt", "run", ".", *LONG,
+                                  "--output", name], suite)
+                for name in ("first", "second")]
+    for one in runs:
+        code, text = one.result()
+        assert code == 0, text
+        assert "error" not in text.lower(), text
+    for name in ("first", "second"):
+        pd.testing.assert_frame_equal(
+            table(suite, name), whole, check_exact=True)
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0,
+                    reason="the superuser may write everywhere")
+def test_read_only_suite_runs(whole, tmp_path):
+    suite, elsewhere = copy_suite(tmp_path / "suite"), tmp_path / "elsewhere"
+    (elsewhere / "outputs").mkdir(parents=True)
+    folders = [path for path in [suite, *suite.rglob("*")] if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        code, text = run(
+            ["-m", "benchopt", "run", str(suite), *LONG, "--output",
+             str(elsewhere / "outputs" / "read_only")], elsewhere,
+            BENCHOPT_CACHE=str(elsewhere), TMPDIR=str(elsewhere))
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert code == 0, text
+    pd.testing.assert_frame_equal(
+        table(elsewhere, "read_only"), whole, check_exact=True)
+
+
+def test_unwritable_output_is_found_before_anything_runs(suite):
+    (suite / "taken").write_text("")
+    code, text = run(["-m", "benchopt", "run", ".", *LONG, "--output",
+                      "taken/results"], suite)
+    assert code != 0
+    assert "taken" in text.splitlines()[-1], text
+    assert "SOBA" not in text
+
+
+def test_steps_of_1000_on_every_solver(suite):
+    with_step = sorted(name for name, solver in SOLVERS.items()
+                       if "step_size" in solver.parameters
+                       and name != "Template")
+    assert len(with_step) >= 18
+    start = time.monotonic()
+    code, text = run(
+        ["-m", "benchopt", "run", ".", "-n", "30", "--no-plot", "-d",
+         "simulated_logistic[n_train=500,n_validation=500]", "-o",
+         "*[max_seconds=2]", "--output", "diverging", "-s", "L-BFGS",
+         *[word for name in with_step
+           for word in ("-s", f"{name}[step_size=1000.0]")]], suite)
+    assert code == 0, text
+    assert "Traceback" not in text
+    assert time.monotonic() - start < 20 * len(with_step), text
+    results = pd.read_parquet(suite / "outputs" / "diverging.parquet")
+    assert "L-BFGS" in {name.split("[")[0] for name in results["solver_name"]}
+    # Whoever has ended stands in the table with finite numbers, whoever has
+    # not does not.
+    n_ended = results["solver_name"].nunique()
+    assert len(re.findall(r"\x1b\[1;3\dmdiverged", text)) == (
+        len(with_step) + 1 - n_ended), text
+    metrics = results.filter(regex="^objective_(?!.*(?:name|minimum))")
+    assert np.isfinite(metrics.select_dtypes("number")).all(axis=None)
 
 
 FINGERPRINTS = """
