@@ -66,7 +66,7 @@ def draw(h_star, origin, runs, title):
     """
     from matplotlib import pyplot as plt
 
-    fig, axes = plt.subplots(1, 2, figsize=(11, 5), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(11.5, 5), sharey=True)
     n_repetitions = _n_repetitions(runs)
     for ax, (cost, column) in zip(axes, results.COSTS.items(), strict=True):
         for method, curves in runs.items():
@@ -90,7 +90,7 @@ def draw(h_star, origin, runs, title):
         f"h* = {h_star:.8g} ({origin})", fontsize=10)
     fig.legend(*axes[0].get_legend_handles_labels(), frameon=False,
                loc="center right", fontsize=9)
-    fig.tight_layout(rect=(0, 0, 0.87, 1))
+    fig.tight_layout(rect=(0, 0, 0.84, 1))
     return fig
 
 
