@@ -49,8 +49,6 @@ def suite(tmp_path_factory):
 
 @pytest.mark.parametrize("how", ["joblib", "dask_local"])
 def test_parallel_run_gives_the_same_table(suite, how):
-    if how == "dask_local":
-        pytest.importorskip("distributed")
     code, text = run(
         benchopt("--no-cache", "--output", how, "--parallel-config",
                  f"configs/parallel/{how}.yml"), suite)
