@@ -220,6 +220,19 @@ def test_on_all_samples_sparse_is_dense(memory_init):
     assert sparsely["oracle_calls"] == densely["oracle_calls"]
 
 
+def test_only_one_level_sparse_is_as_if_dense():
+    """Tables of vectors are then used for both."""
+    both_dense = sparse_problem(kind=LogisticRegression)
+    mixed = BilevelProblem(
+        sparse_problem().inner, both_dense.outer, both_dense.inner_start,
+        both_dense.outer_start)
+    results = [
+        run_solver(make_solver("SABA", p, batch_size=8, eval_freq=50), 50)
+        for p in (both_dense, mixed)]
+    for name in ("inner_var", "outer_var"):
+        assert_allclose(results[0][name], results[1][name], rtol=1e-10)
+
+
 @pytest.mark.parametrize("batch_size", [1, 8, "full"])
 @pytest.mark.parametrize("memory_init", ["full", "zero"])
 def test_sparse_reaches_the_minimiser(batch_size, memory_init):
