@@ -3,7 +3,7 @@ import numpy as np
 from scipy.differentiate import derivative
 
 from benchmark_utils import oracles
-from benchmark_utils.batches import FULL, batch_size_of, batch_weight
+from benchmark_utils.batches import FULL, batch_size_of
 
 
 def check_problem(problem, seed=0, rtol=1e-6):
@@ -193,7 +193,8 @@ def _call_all(batched, batch, z, x, v, where):
               ("directions", ["grad_z", "hvp", "cross"], three)]
     size = batch_size_of.py_func(batched, batch)
     if oracles.has_oracles_by_sample(batched):
-        passes += _call_by_sample(batched, batch, z, x, v, size, counted)
+        passes += _call_by_sample(
+            batched, batch, z, x, v, size, counted, where)
     for oracle, keys, results in passes:
         for key, result in zip(keys, results, strict=True):
             _assert_close(result, out[key], 1e-9,
@@ -209,16 +210,19 @@ def _call_all(batched, batch, z, x, v, where):
     return out
 
 
-def _call_by_sample(batched, batch, z, x, v, size, counted):
+def _call_by_sample(batched, batch, z, x, v, size, counted, where):
     """Derivatives of a linear model, from the weights of its samples."""
-    scale = batch_weight.py_func(batched, batch)
     w_grad, w_hvp = np.full(size, np.nan), np.full(size, np.nan)
     both = np.full(z.size, np.nan), np.full(x.size, np.nan)
     three = tuple(np.full(s, np.nan) for s in (z.size, z.size, x.size))
 
     def add(weights, out):
+        before, average = out.copy(), np.zeros(z.size)
         counted("add_samples", lambda: oracles.add_samples(
-            batched, batch, weights, scale, out))
+            batched, batch, weights, out, average))
+        n_batches = 1 if batch == FULL else batched.n_batches
+        _assert_close(n_batches * average, out - before, 1e-9,
+                      f"{where}: average of add_samples")
 
     counted("gradients_by_sample", lambda: oracles.gradients_by_sample(
         batched, batch, z, x, w_grad, *both))

@@ -39,14 +39,16 @@ w_grad, w_hvp, out_grad, out_hvp,           weights loss'(<a_i, z>) and
 out_cross)``                                loss''(<a_i, z>) <a_i, v>
 ``gradients_by_sample(f, batch, z, x,       ``gradients`` of the penalty;
 w_grad, out_z, out_x)``                     weights loss'(<a_i, z>)
-``add_samples(f, batch, weights, scale,     out += scale times the sum of
-out)``                                      weights[i] a_i over the batch
+``add_samples(f, batch, weights, out,       out += the combination, for
+average)``                                  the batch; average += its part
+                                            in the average over batches
 ==========================================  ===============================
 
-Their ``batch_size`` first weights (1-D, at least as long) are those of the
-samples of the batch, in order; with the scale ``batch_weight(f, batch)``
-their combination is the derivative of the average loss. The first two count
-as ``directions`` and ``gradients``, the third does not count.
+The first entries of the weights (1-D, at least as long as the batch) are
+those of the samples of the batch, in order. ``out`` gets the sum of
+weights[i] a_i times ``batch_weight(f, batch)``, ``average`` the sum divided
+by the number of all samples. The first two count as ``directions`` and
+``gradients``, the third does not count.
 """
 from numba import types
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -149,9 +151,9 @@ def gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
     _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x)
 
 
-def add_samples(f, batch, weights, scale, out):
-    """Add to out (p,) the scaled combination of the samples of a batch."""
-    _add_samples(f, batch, weights, scale, out)
+def add_samples(f, batch, weights, out, average):
+    """Add the combination of a batch to out (p,) and average (p,)."""
+    _add_samples(f, batch, weights, out, average)
 
 
 class _Oracle(AbstractTemplate):
@@ -238,5 +240,5 @@ def _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
 
 
 @jit
-def _add_samples(f, batch, weights, scale, out):
-    add_samples(f, batch, weights, scale, out)
+def _add_samples(f, batch, weights, out, average):
+    add_samples(f, batch, weights, out, average)

@@ -188,10 +188,14 @@ def _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
 
 
 @kernel
-def _add_samples(f, batch, weights, scale, out):
-    first = _first(f, batch)
+def _add_samples(f, batch, weights, out, average):
+    # In one pass: each sample is loaded once.
+    scale, first = batch_weight(f, batch), _first(f, batch)
     for k in range(batch_size_of(f, batch)):
-        _add_sample(f, first + k, scale * weights[k], out)
+        weight, share = scale * weights[k], weights[k] / f.n_samples
+        for q in range(f.indptr[first + k], f.indptr[first + k + 1]):
+            out[f.indices[q]] += weight * f.data[q]
+            average[f.indices[q]] += share * f.data[q]
 
 
 oracles.register(

@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import FULL, batch_size_of, batch_weight, draw
+from benchmark_utils.batches import FULL, batch_size_of, draw
 from benchmark_utils.compiled import descend, jit, kernel
 from benchmark_utils.oracles import (
     add_samples,
@@ -161,14 +161,13 @@ def saba(G, F, inner_batches, outer_batches, z, v, x, memory, average,
 def fill_weights(G, F, z, v, x, memory, average):
     m_g, m_Hv, m_f1 = memory
     a_g, a_Hv, a_f1 = average
-    # What comes from the penalty is not remembered.
     g, Hv, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     Cv, f2 = np.empty_like(x), np.empty_like(x)
     directions_by_sample(G, FULL, z, x, v, m_g, m_Hv, g, Hv, Cv)
     gradients_by_sample(F, FULL, z, x, m_f1, f1, f2)
-    add_samples(G, FULL, m_g, 1.0 / G.n_samples, a_g)
-    add_samples(G, FULL, m_Hv, 1.0 / G.n_samples, a_Hv)
-    add_samples(F, FULL, m_f1, 1.0 / F.n_samples, a_f1)
+    add_samples(G, FULL, m_g, g, a_g)
+    add_samples(G, FULL, m_Hv, Hv, a_Hv)
+    add_samples(F, FULL, m_f1, f1, a_f1)
 
 
 @kernel
@@ -181,8 +180,7 @@ def saga_by_sample(f, k, memory, average, weight, phi):
         weight[i] = change
     for c in range(phi.size):
         phi[c] += average[c]
-    add_samples(f, k, weight, batch_weight(f, k), phi)
-    add_samples(f, k, weight, 1.0 / f.n_samples, average)
+    add_samples(f, k, weight, phi, average)
 
 
 @jit

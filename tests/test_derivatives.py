@@ -79,7 +79,7 @@ def test_a_wrong_kernel_is_named(function, oracle, monkeypatch):
 @pytest.mark.parametrize("oracle, named", [
     ("directions_by_sample", "cross of directions_by_sample"),
     ("gradients_by_sample", "grad_x of gradients_by_sample"),
-    ("add_samples", "grad_z of gradients_by_sample")])
+    ("add_samples", "average of add_samples")])
 def test_wrong_weights_of_samples_are_named(oracle, named, rng, monkeypatch):
     sparse = SparseLogisticRegression(
         rng.standard_normal((41, 5)), np.resize([-1.0, 1.0], 41),
