@@ -51,8 +51,9 @@ def check_function(function, z, x, batch_size, rng, rtol=1e-6,
     one drawn at random and on ``FULL``. Also checked: that kernels agree
     with the NumPy methods on all samples, that batches average to the whole,
     that oracles in one pass agree with those they stand for, overwrite
-    ``out``, change nothing else and count their calls, and that ``project``
-    is a projection.
+    ``out``, change nothing else and count their calls, that weights of
+    samples, in a linear model, combine to the derivatives, and that
+    ``project`` is a projection.
 
     Parameters
     ----------
@@ -154,7 +155,8 @@ def _assert_close(actual, expected, rtol, what, scale=0.0):
 
 
 _COUNTS = {"grad_z": 1, "grad_x": 1, "hvp": 1, "cross": 1, "gradients": 2,
-           "directions": 3, "value": 0}
+           "directions": 3, "value": 0, "gradients_by_sample": 2,
+           "directions_by_sample": 3, "add_samples": 0}
 
 
 def _call(batched, batch, key, z, x, v):
@@ -187,21 +189,51 @@ def _call_all(batched, batch, z, x, v, where):
     three = tuple(np.full(s, np.nan) for s in (z.size, z.size, x.size))
     counted("directions", lambda: oracles.directions(
         batched, batch, z, x, v, *three))
-    for oracle, keys, results in [
-            ("gradients", ["grad_z", "grad_x"], both),
-            ("directions", ["grad_z", "hvp", "cross"], three)]:
+    passes = [("gradients", ["grad_z", "grad_x"], both),
+              ("directions", ["grad_z", "hvp", "cross"], three)]
+    size = batch_size_of.py_func(batched, batch)
+    if oracles.has_oracles_by_sample(batched):
+        passes += _call_by_sample(
+            batched, batch, z, x, v, size, counted, where)
+    for oracle, keys, results in passes:
         for key, result in zip(keys, results, strict=True):
             _assert_close(result, out[key], 1e-9,
                           f"{where}: {key} of {oracle}")
-    size = batch_size_of.py_func(batched, batch)
-    for key, n in _COUNTS.items():
-        assert counts[key] == n * size, (
-            f"{where}: {key} counts {counts[key]} oracle calls, not "
+    for key, count in counts.items():
+        n = _COUNTS[key]
+        assert count == n * size, (
+            f"{where}: {key} counts {count} oracle calls, not "
             f"{n} for each of {size} samples")
     for before, after in zip(arguments, (z, x, v), strict=True):
         assert np.array_equal(before, after), (
             f"{where}: an oracle changes z, x or v")
     return out
+
+
+def _call_by_sample(batched, batch, z, x, v, size, counted, where):
+    """Derivatives of a linear model, from the weights of its samples."""
+    w_grad, w_hvp = np.full(size, np.nan), np.full(size, np.nan)
+    both = np.full(z.size, np.nan), np.full(x.size, np.nan)
+    three = tuple(np.full(s, np.nan) for s in (z.size, z.size, x.size))
+
+    def add(weights, out):
+        before, average = out.copy(), np.zeros(z.size)
+        counted("add_samples", lambda: oracles.add_samples(
+            batched, batch, weights, out, average))
+        n_batches = 1 if batch == FULL else batched.n_batches
+        _assert_close(n_batches * average, out - before, 1e-9,
+                      f"{where}: average of add_samples")
+
+    counted("gradients_by_sample", lambda: oracles.gradients_by_sample(
+        batched, batch, z, x, w_grad, *both))
+    add(w_grad, both[0])
+    w_grad[:] = np.nan
+    counted("directions_by_sample", lambda: oracles.directions_by_sample(
+        batched, batch, z, x, v, w_grad, w_hvp, *three))
+    add(w_grad, three[0])
+    add(w_hvp, three[1])
+    return [("gradients_by_sample", ["grad_z", "grad_x"], both),
+            ("directions_by_sample", ["grad_z", "hvp", "cross"], three)]
 
 
 def _check_average(batched, z, x, v, whole, name):

@@ -25,6 +25,30 @@ out_hvp, out_cross)``                       in one pass
 derivative on a batch of b samples adds b to ``f.oracle_calls``, whether or
 not it is computed in one pass with others; ``value`` and ``project`` add
 nothing. Oracles overwrite ``out`` and change nothing else.
+
+In a *linear model*, f_i(z, x) = loss_i(<a_i, z>) + penalty(z, x), the samples
+enter a derivative in z as a combination of the a_i. A kind that is one may
+also register the oracles below, which leave the combination to the caller:
+one weight a sample then stands for a vector.
+
+==========================================  ===============================
+call                                        writes
+==========================================  ===============================
+``directions_by_sample(f, batch, z, x, v,   ``directions`` of the penalty;
+w_grad, w_hvp, out_grad, out_hvp,           weights loss'(<a_i, z>) and
+out_cross)``                                loss''(<a_i, z>) <a_i, v>
+``gradients_by_sample(f, batch, z, x,       ``gradients`` of the penalty;
+w_grad, out_z, out_x)``                     weights loss'(<a_i, z>)
+``add_samples(f, batch, weights, out,       out += the combination, for
+average)``                                  the batch; average += its part
+                                            in the average over batches
+==========================================  ===============================
+
+The first entries of the weights (1-D, at least as long as the batch) are
+those of the samples of the batch, in order. ``out`` gets the sum of
+weights[i] a_i times ``batch_weight(f, batch)``, ``average`` the sum divided
+by the number of all samples. The first two count as ``directions`` and
+``gradients``, the third does not count.
 """
 from numba import types
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -42,21 +66,30 @@ def register(function_type, **kernels):
     function_type : type
         The ``NamedTuple`` that holds the data of the function.
     **kernels : dispatcher
-        One compiled function for each name in the table above, with exactly
-        the arguments given there.
+        One compiled function for each name in the first table above, with
+        exactly the arguments given there; for a linear model, also for each
+        in the second, or for none.
 
     Raises
     ------
     ValueError
         If a kernel is missing or has a name that is not an oracle.
     """
-    wrong = set(kernels).symmetric_difference(_ORACLES)
+    allowed = set(_ORACLES)
+    if kernels.keys() & _ORACLES_BY_SAMPLE:
+        allowed.update(_ORACLES_BY_SAMPLE)
+    wrong = allowed.symmetric_difference(kernels)
     if wrong:
         raise ValueError(
             f"kernels of {function_type.__name__}: missing or unknown "
-            f"{sorted(wrong)}, allowed are exactly {sorted(_ORACLES)}"
+            f"{sorted(wrong)}, allowed are exactly {sorted(allowed)}"
         )
     _KERNELS[function_type] = kernels
+
+
+def has_oracles_by_sample(f):
+    """Whether a function has the oracles of the second table (bool)."""
+    return "add_samples" in _KERNELS[type(f)]
 
 
 def _kernel(name, numba_type):
@@ -106,6 +139,23 @@ def project(f, x):
     _project(f, x)
 
 
+def directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp,
+                         out_cross):
+    """``directions`` of the penalty, and the weights of the samples."""
+    _directions_by_sample(
+        f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp, out_cross)
+
+
+def gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
+    """``gradients`` of the penalty, and the weights of the samples."""
+    _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x)
+
+
+def add_samples(f, batch, weights, out, average):
+    """Add the combination of a batch to out (p,) and average (p,)."""
+    _add_samples(f, batch, weights, out, average)
+
+
 class _Oracle(AbstractTemplate):
     """Types the call of an oracle in compiled code as one of its kernel.
 
@@ -128,7 +178,9 @@ class _Oracle(AbstractTemplate):
 
 _ORACLES = ("value", "grad_z", "grad_x", "hvp", "cross", "gradients",
             "directions", "project")
-for _name in _ORACLES:
+_ORACLES_BY_SAMPLE = (
+    "directions_by_sample", "gradients_by_sample", "add_samples")
+for _name in _ORACLES + _ORACLES_BY_SAMPLE:
     _oracle = globals()[_name]
     infer_global(_oracle, types.Function(
         type(_name, (_Oracle,), {"key": _oracle, "compiled": {}})))
@@ -173,3 +225,20 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
 @jit
 def _project(f, x):
     project(f, x)
+
+
+@jit
+def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp,
+                          out_cross):
+    directions_by_sample(
+        f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp, out_cross)
+
+
+@jit
+def _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
+    gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x)
+
+
+@jit
+def _add_samples(f, batch, weights, out, average):
+    add_samples(f, batch, weights, out, average)

@@ -1,9 +1,17 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import draw
+from benchmark_utils.batches import FULL, batch_size_of, draw
 from benchmark_utils.compiled import descend, jit, kernel
-from benchmark_utils.oracles import directions, gradients, project
+from benchmark_utils.oracles import (
+    add_samples,
+    directions,
+    directions_by_sample,
+    gradients,
+    gradients_by_sample,
+    has_oracles_by_sample,
+    project,
+)
 from benchmark_utils.solver import BilevelSolver
 
 MAX_MEMORY = 2 * 2**30  # Bytes.
@@ -19,6 +27,15 @@ class Solver(BilevelSolver):
     SOBA with constant steps, where each of the five quantities in its
     directions is estimated as in SAGA, from a memory of its last value on
     every mini-batch.
+
+    In a sparse linear model (sparse logistic regression) the samples a_i
+    enter g, H v and f1 as combinations sum_i w_i a_i. The memory is then the
+    number w_i of each sample, in place of a vector for each mini-batch, and
+    an iteration costs O(non-zeros of the mini-batches + p). The one
+    difference: what comes from the penalty, all of C v and f2 among it, is
+    the same on every mini-batch, and is not estimated but computed at the
+    present point. Tables of vectors remember it with the rest, which adds
+    only a lag.
 
     Parameters
     ----------
@@ -52,33 +69,45 @@ class Solver(BilevelSolver):
 
     def set_objective(self, problem):
         super().set_objective(problem)
-        N, M = self.G.n_batches, self.F.n_batches
+        G, F = self.G, self.F
+        N, M, n, m = G.n_batches, F.n_batches, G.n_samples, F.n_samples
         p, d = problem.inner_dim, problem.outer_dim
-        needed = 8 * ((2 * N + M) * p + (N + M) * d)
+        self.by_sample = has_oracles_by_sample(G) and has_oracles_by_sample(F)
+        if self.by_sample:
+            # Memories of the weights in g, H v and f1.
+            self.shapes = [(n,), (n,), (m,)]
+            needed = 8 * (2 * n + m + 3 * p)
+            parameter, parts = f"n_samples={n}, {m}", "samples"
+        else:
+            # Memories of g, H v, C v, f1 and f2.
+            self.shapes = [(N, p), (N, p), (N, d), (M, p), (M, d)]
+            needed = 8 * ((2 * N + M + 3) * p + (N + M + 2) * d)
+            parameter = f"batch_size={self.batch_size!r}"
+            parts = f"{N} + {M} batches (fewer if batch_size is larger)"
         if needed > MAX_MEMORY:
             raise ValueError(
-                f"batch_size={self.batch_size!r} is not valid: the memory of "
-                f"all {N} + {M} batches takes {needed / 2**30:.1f} GiB, at "
-                f"most {MAX_MEMORY / 2**30:.1f} GiB are allowed; a larger "
-                "batch_size needs less")
+                f"{parameter} is not valid: the memory of all {parts} takes "
+                f"{needed / 2**30:.1f} GiB, at most "
+                f"{MAX_MEMORY / 2**30:.1f} GiB are allowed")
 
     def start(self):
         self.v = np.zeros_like(self.z)
-        p, d = self.z.size, self.x.size
-        N, M = self.G.n_batches, self.F.n_batches
-        # Memories of g, H v, C v, f1 and f2, and their averages.
-        self.memory = tuple(
-            np.zeros(shape)
-            for shape in [(N, p), (N, p), (N, d), (M, p), (M, d)]
-        )
-        if self.memory_init == "full":
-            fill_memory(self.G, self.F, self.z, self.v, self.x, self.memory)
-        self.average = tuple(table.mean(0) for table in self.memory)
+        self.memory = tuple(np.zeros(shape) for shape in self.shapes)
+        arguments = self.G, self.F, self.z, self.v, self.x, self.memory
+        if self.by_sample:
+            self.average = tuple(np.zeros_like(self.z) for _ in self.memory)
+            if self.memory_init == "full":
+                fill_weights(*arguments, self.average)
+        else:
+            if self.memory_init == "full":
+                fill_memory(*arguments)
+            self.average = tuple(table.mean(0) for table in self.memory)
 
     def advance(self, n_iterations):
-        saba(self.G, self.F, self.inner_batches, self.outer_batches,
-             self.z, self.v, self.x, self.memory, self.average,
-             self.step_size, self.outer_ratio, n_iterations)
+        iterate = saba_by_sample if self.by_sample else saba
+        iterate(self.G, self.F, self.inner_batches, self.outer_batches,
+                self.z, self.v, self.x, self.memory, self.average,
+                self.step_size, self.outer_ratio, n_iterations)
 
 
 @jit
@@ -118,6 +147,61 @@ def saba(G, F, inner_batches, outer_batches, z, v, x, memory, average,
         saga(m_Cv, a_Cv, i, Cv)
         saga(m_f1, a_f1, j, f1)
         saga(m_f2, a_f2, j, f2)
+
+        descend(z, rho, g)  # D_z
+        descend(v, rho, Hv)  # D_v = H v + f1
+        descend(v, rho, f1)
+        descend(x, gamma, Cv)  # D_x = C v + f2
+        descend(x, gamma, f2)
+        project(G, x)
+
+
+# The same, where the weights of the samples are the memory.
+@jit
+def fill_weights(G, F, z, v, x, memory, average):
+    m_g, m_Hv, m_f1 = memory
+    a_g, a_Hv, a_f1 = average
+    g, Hv, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
+    Cv, f2 = np.empty_like(x), np.empty_like(x)
+    directions_by_sample(G, FULL, z, x, v, m_g, m_Hv, g, Hv, Cv)
+    gradients_by_sample(F, FULL, z, x, m_f1, f1, f2)
+    add_samples(G, FULL, m_g, g, a_g)
+    add_samples(G, FULL, m_Hv, Hv, a_Hv)
+    add_samples(F, FULL, m_f1, f1, a_f1)
+
+
+@kernel
+def saga_by_sample(f, k, memory, average, weight, phi):
+    """Add to phi the SAGA estimate of sum_i w_i a_i; remember the w_i."""
+    first, size = k * f.batch_size, batch_size_of(f, k)
+    for i in range(size):
+        change = weight[i] - memory[first + i]
+        memory[first + i] = weight[i]
+        weight[i] = change
+    for c in range(phi.size):
+        phi[c] += average[c]
+    add_samples(f, k, weight, phi, average)
+
+
+@jit
+def saba_by_sample(G, F, inner_batches, outer_batches, z, v, x, memory,
+                   average, step_size, outer_ratio, n_iterations):
+    m_g, m_Hv, m_f1 = memory
+    a_g, a_Hv, a_f1 = average
+    g, Hv, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
+    Cv, f2 = np.empty_like(x), np.empty_like(x)
+    w_g, w_Hv = np.empty(G.batch_size), np.empty(G.batch_size)
+    w_f1 = np.empty(F.batch_size)
+    rho, gamma = step_size, step_size / outer_ratio
+    for _ in range(n_iterations):
+        i, j = draw(inner_batches), draw(outer_batches)
+        # The penalty's part, and the weights of the samples in the rest.
+        directions_by_sample(G, i, z, x, v, w_g, w_Hv, g, Hv, Cv)
+        gradients_by_sample(F, j, z, x, w_f1, f1, f2)
+
+        saga_by_sample(G, i, m_g, a_g, w_g, g)
+        saga_by_sample(G, i, m_Hv, a_Hv, w_Hv, Hv)
+        saga_by_sample(F, j, m_f1, a_f1, w_f1, f1)
 
         descend(z, rho, g)  # D_z
         descend(v, rho, Hv)  # D_v = H v + f1

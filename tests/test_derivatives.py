@@ -9,6 +9,7 @@ from benchmark_utils.batches import batch_size_of
 from benchmark_utils.compiled import jit
 from benchmark_utils.derivatives import check_function, check_problem
 from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.sparse_logistic import SparseLogisticRegression
 
 
 # ijcnn1 is large, and its functions are those of simulated_logistic.
@@ -73,6 +74,26 @@ def test_a_wrong_kernel_is_named(function, oracle, monkeypatch):
     monkeypatch.setattr(oracles, oracle, wrong)
     with pytest.raises(AssertionError, match=rf"batch 5 of 6.*{oracle}"):
         check(function)
+
+
+@pytest.mark.parametrize("oracle, named", [
+    ("directions_by_sample", "cross of directions_by_sample"),
+    ("gradients_by_sample", "grad_x of gradients_by_sample"),
+    ("add_samples", "average of add_samples")])
+def test_wrong_weights_of_samples_are_named(oracle, named, rng, monkeypatch):
+    sparse = SparseLogisticRegression(
+        rng.standard_normal((41, 5)), np.resize([-1.0, 1.0], 41),
+        "exponential")
+    check(sparse)
+    right = getattr(oracles, oracle)
+
+    def wrong(f, batch, *arguments):
+        right(f, batch, *arguments)
+        touch(f, batch, arguments[-1])
+
+    monkeypatch.setattr(oracles, oracle, wrong)
+    with pytest.raises(AssertionError, match=rf"batch 5 of 6.*{named}"):
+        check(sparse)
 
 
 def test_wrong_counts_are_named(function, monkeypatch):

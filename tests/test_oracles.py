@@ -182,6 +182,9 @@ def test_projection_of_the_linear_parametrisation(penalty, rng):
 def test_register_wants_exactly_the_oracles():
     with pytest.raises(ValueError, match="missing or unknown"):
         oracles.register(tuple, value=None)
+    one_by_sample = dict.fromkeys([*oracles._ORACLES, "add_samples"])
+    with pytest.raises(ValueError, match=r"unknown \['directions_by_sample'"):
+        oracles.register(tuple, **one_by_sample)
 
 
 @jit

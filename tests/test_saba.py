@@ -1,15 +1,22 @@
-"""SABA: its reduction to SAGA, one step by hand, and linear convergence."""
+"""SABA: its reduction to SAGA, one step by hand, and linear convergence.
+
+On sparse data, where it remembers one number a sample, likewise.
+"""
 import sys
 
 import numpy as np
 import pytest
+import test_every_solver
 from harness import SOLVERS, make_solver, run_solver
 from numpy.testing import assert_allclose
+from scipy import sparse
 
 from benchmark_utils.batches import draw, make_sampler
+from benchmark_utils.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.quadratic import Quadratic
 from benchmark_utils.reference import metrics
+from benchmark_utils.sparse_logistic import SparseLogisticRegression
 
 
 def batches_of(solver, n_iterations):
@@ -125,3 +132,177 @@ def test_too_large_a_memory_is_refused(cleaning, monkeypatch):
     make_solver("SABA", cleaning, batch_size=10)
     with pytest.raises(ValueError, match="batch_size=1 .* 50 . 60 batches"):
         make_solver("SABA", cleaning, batch_size=1)
+
+
+def sparse_problem(inner="exponential", outer=None, penalty="feature",
+                   n=50, m=33, p=12, kind=SparseLogisticRegression):
+    """A small problem, some samples and features of which are empty."""
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(p)
+
+    def function(n_samples, parametrization):
+        X = 3.0 * sparse.random(n_samples, p, density=0.2, rng=rng,
+                                format="csr")
+        y = X @ truth + 3.0 * rng.standard_normal(n_samples) > 0
+        if kind is LogisticRegression:
+            X = X.toarray()
+        return kind(X, y, parametrization, penalty=penalty)
+
+    G, F = function(n, inner), function(m, outer)
+    return BilevelProblem(
+        G, F, rng.standard_normal(p), rng.uniform(size=G.outer_dim))
+
+
+def samples_part(f, size, z, v):
+    """What the samples of each block add to its gradient and to H v."""
+    n_blocks = -(-f.n_samples // size)
+    gradients, products = np.zeros((2, n_blocks, z.size))
+    for k in range(n_blocks):
+        rows = f.rows.toarray()[k * size:(k + 1) * size]
+        s = 1.0 / (1.0 + np.exp(rows @ z))
+        gradients[k] = -n_blocks / f.n_samples * s @ rows
+        products[k] = n_blocks / f.n_samples * (
+            s * (1.0 - s) * (rows @ v)) @ rows
+    return gradients, products
+
+
+@pytest.mark.parametrize("size", [1, 8])
+@pytest.mark.parametrize("memory_init", ["full", "zero"])
+@pytest.mark.parametrize("inner, outer, penalty", [
+    (None, None, "feature"), ("exponential", None, "feature"),
+    ("linear", None, "scalar"), ("exponential", "exponential", "scalar"),
+    ("linear", "linear", "feature")])
+def test_sparse_iterations_match_tables_of_vectors(inner, outer, penalty,
+                                                   memory_init, size):
+    """More than an epoch of both levels, whose last blocks of 8 are short."""
+    problem = sparse_problem(inner, outer, penalty)
+    G, F = problem.inner, problem.outer
+    solver = make_solver("SABA", problem, step_size=0.2, outer_ratio=4.0,
+                         batch_size=size, memory_init=memory_init,
+                         eval_freq=60)
+    result = run_solver(solver, 60)
+
+    z, x = problem.inner_start, problem.outer_start
+    v = np.zeros_like(z)
+    tables = [*samples_part(G, size, z, v), samples_part(F, size, z, v)[0]]
+    calls = 3 * 50 + 2 * 33
+    if memory_init == "zero":
+        tables, calls = [np.zeros_like(table) for table in tables], 0
+    for i, j in batches_of(solver, 60):
+        now = [*samples_part(G, size, z, v), samples_part(F, size, z, v)[0]]
+        estimates = []
+        for table, phi, k in zip(tables, now, (i, i, j), strict=True):
+            estimates.append(phi[k] - table[k] + table.mean(0))
+            table[k] = phi[k]
+        g, Hv, f1 = estimates
+        # The penalty, as it is.
+        r, r_outer = G._penalty(x)[0], F._penalty(x)[0]
+        D_z, D_v = g + r * z, Hv + r * v + f1 + r_outer * z
+        D_x = G.cross(z, x, v) + F.grad_x(z, x)
+        z, v, x = z - 0.2 * D_z, v - 0.2 * D_v, G.project(x - 0.05 * D_x)
+        calls += 3 * min(size, 50 - size * i) + 2 * min(size, 33 - size * j)
+    assert_allclose(result["inner_var"], z, rtol=1e-12, atol=1e-12)
+    assert_allclose(solver.v, v, rtol=1e-12, atol=1e-12)
+    assert_allclose(result["outer_var"], x, rtol=1e-12, atol=1e-12)
+    assert result["oracle_calls"] == calls
+
+
+@pytest.mark.parametrize("memory_init", ["full", "zero"])
+def test_on_all_samples_sparse_is_dense(memory_init):
+    """Nothing is estimated then, and where the data is does not matter."""
+    sparsely, densely = (
+        run_solver(make_solver(
+            "SABA", sparse_problem(kind=kind), batch_size="full",
+            memory_init=memory_init, eval_freq=50), 50)
+        for kind in (SparseLogisticRegression, LogisticRegression))
+    for name in ("inner_var", "outer_var"):
+        assert_allclose(sparsely[name], densely[name], rtol=1e-12, atol=1e-13)
+    assert sparsely["oracle_calls"] == densely["oracle_calls"]
+
+
+def test_only_one_level_sparse_is_as_if_dense():
+    """Tables of vectors are then used for both."""
+    both_dense = sparse_problem(kind=LogisticRegression)
+    mixed = BilevelProblem(
+        sparse_problem().inner, both_dense.outer, both_dense.inner_start,
+        both_dense.outer_start)
+    results = [
+        run_solver(make_solver("SABA", p, batch_size=8, eval_freq=50), 50)
+        for p in (both_dense, mixed)]
+    for name in ("inner_var", "outer_var"):
+        assert_allclose(results[0][name], results[1][name], rtol=1e-10)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, "full"])
+@pytest.mark.parametrize("memory_init", ["full", "zero"])
+def test_sparse_reaches_the_minimiser(batch_size, memory_init):
+    problem = sparse_problem(penalty="scalar")
+    problem.outer_start[:] = -2.0
+    solver = make_solver(
+        "SABA", problem, step_size=0.3, outer_ratio=1.0,
+        batch_size=batch_size, memory_init=memory_init, eval_freq=1000)
+    result = run_solver(solver, 80_000)
+    start = metrics(problem, problem.inner_start, problem.outer_start)
+    judged = metrics(problem, result["inner_var"], result["outer_var"])
+    assert judged["grad_norm"] < 1e-10 < start["grad_norm"]
+    assert judged["inner_distance"] < 1e-9
+
+
+@pytest.mark.parametrize("requirement", [
+    "starts_where_the_problem_says", "same_seed_gives_the_same_bits",
+    "a_second_run_starts_afresh", "warm_up_leaves_no_trace",
+    "eval_freq_does_not_change_the_iterates",
+    "repetitions_and_seeds_sample_differently", "problem_is_left_as_it_was",
+    "results_are_copies", "oracle_calls_grow", "defaults_decrease_h",
+    "bad_parameters_are_named", "divergence_is_seen"])
+def test_every_requirement_on_sparse_data(requirement):
+    problem = sparse_problem()
+    samples = [f.rows.copy() for f in (problem.inner, problem.outer)]
+    getattr(test_every_solver, f"test_{requirement}")("SABA", problem)
+    for f, before in zip((problem.inner, problem.outer), samples,
+                         strict=True):
+        for name in ("data", "indices", "indptr"):
+            assert np.array_equal(
+                getattr(f.rows, name), getattr(before, name))
+
+
+def arrays_of(solver):
+    """All arrays that a solver holds, but for the data."""
+    for name, value in vars(solver).items():
+        if name not in ("G", "F"):
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, np.ndarray):
+                    yield item
+
+
+def test_memory_on_sparse_data_is_one_number_a_sample():
+    """20 000 samples of 47 236 features: tables of vectors, 36 GB."""
+    n, m, p = 20_000, 18_000, 47_236
+    rng = np.random.default_rng(0)
+
+    def function(n_samples, parametrization):
+        X = sparse.csr_array(
+            (rng.uniform(size=5 * n_samples),
+             rng.integers(p, size=5 * n_samples),
+             np.arange(0, 5 * n_samples + 1, 5)), shape=(n_samples, p))
+        return SparseLogisticRegression(
+            X, np.resize([0, 1], n_samples), parametrization)
+
+    problem = BilevelProblem(
+        function(n, "exponential"), function(m, None), np.zeros(p),
+        np.zeros(p))
+    solver = make_solver("SABA", problem, batch_size=1, eval_freq=4)
+    run_solver(solver, 4)
+    # Weights, the order of the samples, z, v, x and three averages.
+    numbers = (2 * n + m) + (n + m) + 6 * p
+    assert sum(a.nbytes for a in arrays_of(solver)) <= 8 * (numbers + 10)
+
+
+def test_too_many_sparse_samples_are_refused(monkeypatch):
+    module = sys.modules[SOLVERS["SABA"].__module__]
+    needed = 8 * (2 * 50 + 33 + 3 * 12)
+    monkeypatch.setattr(module, "MAX_MEMORY", needed)
+    make_solver("SABA", sparse_problem(), batch_size=1)
+    monkeypatch.setattr(module, "MAX_MEMORY", needed - 1)
+    with pytest.raises(ValueError, match="n_samples=50, 33 .* all samples"):
+        make_solver("SABA", sparse_problem(), batch_size=1)
