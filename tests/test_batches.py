@@ -1,13 +1,12 @@
 """Random batches, and the numbers behind them, are NumPy's."""
 import numpy as np
 import pytest
-from harness import from_python
+from harness import draw_below, from_python
 from scipy.stats import chisquare
 
 from benchmark_utils import batches
 
 reshuffle = from_python(batches.reshuffle)
-draw_below = from_python(batches.draw_below)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 782, 40_000])

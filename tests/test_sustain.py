@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from harness import from_python, make_solver, run_solver
+from harness import draw_below, from_python, make_solver, run_solver
 from numpy_blocks_c import (
     biased_solution,
     cut,
@@ -36,7 +36,7 @@ def test_steps_match_the_formula(quadratic, eta):
     lengths = set()
     for t in range(6):
         i, k, j = draw(inner), draw(inner), draw(outer)
-        blocks = [draw(inner) for _ in range(inner.rng.integers(0, K))]
+        blocks = [draw(inner) for _ in range(draw_below(inner.rng, K))]
         lengths.add(len(blocks))
 
         def estimates(z, x, i=i, k=k, j=j, blocks=blocks):
@@ -73,7 +73,7 @@ def test_without_memory_it_is_plain_stochastic_descent(quadratic):
     z, x = quadratic.inner_start, quadratic.outer_start
     for t in range(5):
         i, k, j = draw(inner), draw(inner), draw(outer)
-        factors = [G[draw(inner)] for _ in range(inner.rng.integers(0, K))]
+        factors = [G[draw(inner)] for _ in range(draw_below(inner.rng, K))]
         v = one_term(factors, F[j], z, x, STEP, K)
         rho = STEP * (t + 1) ** (-1 / 3)
         z, x = (z - rho * G[i].grad_z(z, x),

@@ -1,6 +1,6 @@
 """TTSA: steps on given blocks, its bias, and its random length."""
 import numpy as np
-from harness import make_solver, run_solver
+from harness import draw_below, make_solver, run_solver
 from numpy_blocks_b import (
     Replay,
     biased_fixed_point,
@@ -25,7 +25,7 @@ def test_iterations_match_the_formulas(quadratic):
         calls += G_i.n_samples
         z = z - 0.3 * (t + 1) ** -0.4 * G_i.grad_z(z, x)
         F_j = blocks.outer()
-        q = blocks.rng.integers(0, 5)
+        q = draw_below(blocks.rng, 5)
         factors = [blocks.inner() for _ in range(q)]
         G_i = blocks.inner()
         v = product_series(
