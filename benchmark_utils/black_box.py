@@ -10,7 +10,9 @@ from benchmark_utils.solver import BilevelSolver
 
 
 def check_box(name, value):
-    """Check that a parameter is a pair of finite numbers, lower < upper.
+    """Check that a parameter is a pair of numbers, lower < upper.
+
+    Both, and their difference, must be finite.
 
     Raises
     ------
@@ -21,13 +23,14 @@ def check_box(name, value):
         lower, upper = value
         checks.at_least(-np.inf)(name, lower)
         checks.at_least(-np.inf)(name, upper)
-        valid = lower < upper
+        valid = lower < upper and np.isfinite(float(upper) - float(lower))
     except (TypeError, ValueError):
         valid = False
     if not valid:
         raise ValueError(
             f"{name}={value!r} is not valid: two finite numbers "
-            "(lower, upper) with lower < upper are needed")
+            "(lower, upper) with lower < upper, a finite width apart, are "
+            "needed")
 
 
 class BlackBoxSolver(BilevelSolver):

@@ -2,6 +2,7 @@
 from functools import partial
 
 import numpy as np
+from scipy import linalg
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 from threadpoolctl import ThreadpoolController
@@ -186,9 +187,12 @@ def metrics(problem, z, x):
             return diverged
         result = {
             "value": problem.outer.value(z_star, x),
-            "grad_norm": np.linalg.norm(gradient),
-            "inner_distance": np.linalg.norm(z - z_star),
+            # Squares overflow in NumPy's norm, not in that of BLAS.
+            "grad_norm": linalg.norm(gradient, check_finite=False),
+            "inner_distance": linalg.norm(z - z_star, check_finite=False),
         }
+        if not np.all(np.isfinite(list(result.values()))):
+            return diverged
         for name, score in problem.scores.items():
             result[name] = score(z_star, x)
     if problem.minimum is not None:

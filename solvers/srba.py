@@ -60,7 +60,7 @@ class Solver(BilevelSolver):
         G, F = self.G, self.F
         # (n + m) / b, where b = n for G and b = m for F if it is "full".
         epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
-        self.period = max(1, int(self.period_frac * epoch))
+        self.period = max(1, int(min(self.period_frac * epoch, 2.0**62)))
 
     def advance(self, n_iterations):
         srba(self.G, self.F, self.inner_batches, self.outer_batches,

@@ -62,7 +62,7 @@ class Solver(BilevelSolver):
         self.d_z, self.d_x = np.zeros_like(self.z), np.zeros_like(self.x)
         n_batches = (self.G.n_samples / self.G.batch_size
                      + self.F.n_samples / self.F.batch_size)
-        self.period = max(1, int(self.period_frac * n_batches))
+        self.period = max(1, int(min(self.period_frac * n_batches, 2.0**62)))
 
     def advance(self, n_iterations):
         vrbo(self.G, self.F, self.inner_batches, self.outer_batches,
