@@ -35,7 +35,7 @@ def make_sampler(n_batches, rng):
     return Sampler(rng, order, np.array([n_batches]))
 
 
-@kernel
+@inlined
 def draw_below(rng, n):
     """Integer from {0, ..., n - 1}, uniform (int64).
 

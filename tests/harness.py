@@ -10,8 +10,6 @@ from benchopt.utils.dynamic_modules import _load_class_from_module
 from benchopt.utils.run_context import RunContext
 from numba import njit
 
-from benchmark_utils import batches
-
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARK = Benchmark(ROOT)
 OBJECTIVE = BENCHMARK.get_benchmark_objective()
@@ -27,9 +25,6 @@ DATASETS = {dataset.name: dataset for dataset in [
 def from_python(kernel):
     """Let Python call a kernel that is made for calls from compiled code."""
     return njit(lambda *arguments: kernel(*arguments))
-
-
-draw_below = from_python(batches.draw_below)
 
 
 def make_problem(name, /, seed=0, **parameters):

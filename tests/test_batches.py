@@ -1,7 +1,7 @@
 """Random batches, and the numbers behind them, are NumPy's."""
 import numpy as np
 import pytest
-from harness import draw_below, from_python
+from harness import from_python
 from scipy.stats import chisquare
 
 from benchmark_utils import batches
@@ -23,7 +23,7 @@ def test_reshuffle_draws_as_numpy_does(n):
 
 def test_draw_below_is_uniform():
     rng = np.random.default_rng(0)
-    draws = [draw_below(rng, 10) for _ in range(10_000)]
+    draws = [batches.draw_below(rng, 10) for _ in range(10_000)]
     counts = np.bincount(draws)
     assert len(counts) == 10
     assert chisquare(counts).pvalue > 1e-3

@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from harness import draw_below, from_python, make_solver, run_solver
+from harness import from_python, make_solver, run_solver
 from numpy_blocks_c import (
     biased_solution,
     cut,
@@ -15,7 +15,7 @@ from numpy_blocks_c import (
 )
 
 from benchmark_utils import estimators
-from benchmark_utils.batches import draw
+from benchmark_utils.batches import draw, draw_below
 from benchmark_utils.reference import metrics
 
 hypergradient_product = from_python(estimators.hypergradient_product)

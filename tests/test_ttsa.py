@@ -1,6 +1,6 @@
 """TTSA: steps on given blocks, its bias, and its random length."""
 import numpy as np
-from harness import draw_below, make_solver, run_solver
+from harness import make_solver, run_solver
 from numpy_blocks_b import (
     Replay,
     biased_fixed_point,
@@ -8,6 +8,8 @@ from numpy_blocks_b import (
     product_series,
     truncated_inverse,
 )
+
+from benchmark_utils.batches import draw_below
 
 
 def test_iterations_match_the_formulas(quadratic):
