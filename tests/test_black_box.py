@@ -94,11 +94,12 @@ def test_failures_are_survived(name, quadratic, monkeypatch):
         return np.inf if n % 2 == 0 else exact_value(self, x, tolerance)
 
     monkeypatch.setattr(ExactOracles, "value", failing)
-    result = run_solver(make_solver(name, quadratic), 30)
+    result = run_solver(make_solver(name, quadratic, box=(-2.0, 2.0)), 30)
     start = metrics(
         quadratic, quadratic.inner_start, quadratic.outer_start)["value"]
+    # By more than rounding, which alone passes for progress otherwise.
     assert metrics(quadratic, result["inner_var"],
-                   result["outer_var"])["value"] < start
+                   result["outer_var"])["value"] < 0.9 * start
 
 
 @pytest.mark.parametrize("box", [
