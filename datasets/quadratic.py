@@ -82,6 +82,9 @@ class Dataset(BilevelDataset):
         hessians = W.transpose(0, 2, 1) @ W
         linear = (rng.standard_normal(p + d)
                   + self.noise * rng.standard_normal((n_samples, p + d)))
+        if not np.all(np.isfinite(linear)):
+            raise ValueError(f"noise={self.noise!r} is not valid: "
+                             "coefficients overflow, less is needed")
         return Quadratic(
             A=hessians[:, :p, :p], B=hessians[:, p:, p:],
             C=hessians[:, p:, :p], a=linear[:, :p], b=linear[:, p:],
