@@ -1,8 +1,11 @@
 """Base class of the datasets."""
+import time
 from abc import abstractmethod
+from pathlib import Path
 
 import numpy as np
 from benchopt import BaseDataset
+from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
 
@@ -50,6 +53,26 @@ class BilevelDataset(BaseDataset):
         solver and every repetition.
         """
         return np.random.default_rng(self.get_seed())
+
+
+def data_path(key):
+    """Where the user keeps a copy of data, from ``data_paths`` in the config.
+
+    As ``benchopt.config.get_data_path``, but also in a worker of Dask, which
+    receives the next run in another thread: for a moment benchopt then asks
+    a benchmark that has no name yet.
+
+    Returns
+    -------
+    Path
+        Whether it exists or not.
+    """
+    for _ in range(100):
+        try:
+            return Path(get_data_path(key))
+        except AttributeError:
+            time.sleep(0.05)
+    return Path(get_data_path(key))
 
 
 def logistic_start(rng, n_features, reg_parametrization, n_penalties=None):

@@ -1,11 +1,13 @@
 import hashlib
-from pathlib import Path
 
 import numpy as np
-from benchopt.config import get_data_path
 from libsvmdata.core import ALL_DATASETS, fetch_dataset
 
-from benchmark_utils.dataset import BilevelDataset, logistic_start
+from benchmark_utils.dataset import (
+    BilevelDataset,
+    data_path,
+    logistic_start,
+)
 from benchmark_utils.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
 
@@ -67,7 +69,7 @@ class Dataset(BilevelDataset):
 
     def _load(self, name):
         """Features and labels of one of the two sets, checked."""
-        local = Path(get_data_path("ijcnn1"))
+        local = data_path("ijcnn1")
         folder = local if local.is_dir() else ALL_DATASETS[name].dataset_dir
         files = [folder / f"{name}_{part}.npy" for part in "Xy"]
         if local.is_dir() or all(file.exists() for file in files):

@@ -1,11 +1,9 @@
-from pathlib import Path
 
 import numpy as np
-from benchopt.config import get_data_path
 from sklearn.datasets import fetch_openml
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils.dataset import BilevelDataset, data_path
 from benchmark_utils.images import cleaning_problem
 
 N_TRAIN, N_VALIDATION, N_TEST = 20_000, 5_000, 10_000
@@ -68,7 +66,7 @@ class Dataset(BilevelDataset):
 
     def _load(self):
         """Images and classes, checked for shape."""
-        local = Path(get_data_path("mnist"))
+        local = data_path("mnist")
         if local.is_file():
             X, y = _read(local)
         elif self.download:

@@ -1,11 +1,12 @@
 """Datasets: closed forms, checks of what is read, skips with a reason."""
+from pathlib import Path
 
 import numpy as np
 import pytest
 from benchopt.utils.run_context import RunContext
 from harness import DATASETS, OBJECTIVE, make_problem
 
-from benchmark_utils import checks
+from benchmark_utils import checks, dataset
 from benchmark_utils.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
 
@@ -118,7 +119,7 @@ def local_ijcnn1(tmp_path, monkeypatch):
         np.save(tmp_path / f"{name}_X.npy", rng.standard_normal((n, 3)))
         np.save(tmp_path / f"{name}_y.npy", np.resize([-1.0, 1.0], n))
     module = DATASETS["ijcnn1"].get_problem.__globals__
-    monkeypatch.setitem(module, "get_data_path", lambda key: tmp_path)
+    monkeypatch.setitem(module, "data_path", lambda key: tmp_path)
     monkeypatch.setattr(DATASETS["ijcnn1"], "digests", {
         name: module["_digest"](np.load(tmp_path / f"{name}_X.npy"),
                                 np.load(tmp_path / f"{name}_y.npy"))
@@ -175,7 +176,7 @@ def test_ijcnn1_with_a_file_missing(local_ijcnn1):
 def test_ijcnn1_through_libsvmdata_offline(tmp_path, monkeypatch):
     """No data and no network: a reason, and nothing raised."""
     module = DATASETS["ijcnn1"].get_problem.__globals__
-    monkeypatch.setitem(module, "get_data_path", lambda key: tmp_path / "no")
+    monkeypatch.setitem(module, "data_path", lambda key: tmp_path / "no")
 
     def fetch_dataset(name):
         raise RuntimeError("name resolution failed")
@@ -201,3 +202,17 @@ def test_ijcnn1_itself():
     dataset = DATASETS["ijcnn1"].get_instance()
     positive = [np.sum(dataset._load(name)[1] > 0) for name in dataset.shapes]
     assert positive == [4853, 8712]
+
+
+def test_data_path_waits_for_a_benchmark_that_is_half_made(monkeypatch):
+    """As in a worker of Dask, which receives a run while another starts."""
+    answers = [AttributeError("no name"), AttributeError("no name"), "/here"]
+
+    def get_data_path(key):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return f"{answer}/{key}"
+
+    monkeypatch.setattr(dataset, "get_data_path", get_data_path)
+    assert dataset.data_path("ijcnn1") == Path("/here/ijcnn1")

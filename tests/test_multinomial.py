@@ -328,7 +328,7 @@ def mnist(tmp_path, monkeypatch):
     file = tmp_path / "mnist.npz"
     np.savez(file, X=rng.integers(256, size=(100, 784), dtype=np.uint8),
              y=rng.integers(10, size=100))
-    monkeypatch.setitem(module, "get_data_path", lambda key: file)
+    monkeypatch.setitem(module, "data_path", lambda key: file)
     return file
 
 
@@ -367,7 +367,7 @@ def test_no_data_and_no_network(name, fetcher, tmp_path, monkeypatch):
 
     monkeypatch.setitem(module, fetcher, fail)
     if name == "mnist":
-        monkeypatch.setitem(module, "get_data_path", lambda key: tmp_path)
+        monkeypatch.setitem(module, "data_path", lambda key: tmp_path)
     assert f"{name}[download=True]" in reason(name)
     assert "name resolution failed" in reason(name, download=True)
     with pytest.raises(OSError, match="the download.*failed"):
