@@ -182,9 +182,9 @@ def test_ijcnn1_through_libsvmdata_offline(tmp_path, monkeypatch):
         raise RuntimeError("name resolution failed")
 
     monkeypatch.setitem(module, "fetch_dataset", fetch_dataset)
-    for dataset in module["ALL_DATASETS"].values():
-        if dataset.dataset_name.startswith("ijcnn1"):
-            monkeypatch.setattr(dataset, "dataset_dir", tmp_path / "libsvm")
+    for entry in module["ALL_DATASETS"].values():
+        if entry.dataset_name.startswith("ijcnn1"):
+            monkeypatch.setattr(entry, "dataset_dir", tmp_path / "libsvm")
     reason = get_data("ijcnn1")["reason"]
     assert "LIBSVMDATA_HOME" in reason and "name resolution failed" in reason
     with pytest.raises(OSError, match="the download failed"):
