@@ -117,7 +117,7 @@ class MultinomialLogistic:
         checks.non_negative("ridge", ridge)
         X, y = checks.labelled_samples(name, X, y, n_classes)
         self.X, self.y = np.ascontiguousarray(X), y
-        self.n_classes, self.outer, self.ridge = n_classes, outer, ridge
+        self.n_classes, self.outer, self.ridge = n_classes, outer, float(ridge)
         self.n_samples, self.n_features = X.shape
         self.inner_dim = n_classes * self.n_features
         self.outer_dim = {
@@ -251,7 +251,7 @@ class MultinomialLogistic:
         return MultinomialBatches(
             rows, labels[:, 0].astype(np.int64) - 1, n, batch_size,
             -(-n // batch_size), per_batch, self.n_classes,
-            _CODES[self.outer], float(self.ridge),
+            _CODES[self.outer], self.ridge,
             *(np.zeros((self.n_classes, chunk_size)) for _ in range(2)),
             *(np.zeros(chunk_size) for _ in range(6)),
             np.zeros(self.outer_dim), np.zeros(1, np.int64),
