@@ -1,6 +1,16 @@
-"""SARAH estimates of the directions of the single-loop framework."""
+"""SARAH: when its estimates start afresh, and how they are updated."""
 from benchmark_utils.compiled import kernel
 from benchmark_utils.estimators import bilevel_directions, recursive_estimate
+
+
+def refresh_period(G, F, period_frac):
+    """Iterations between two estimates on all samples (int).
+
+    max(1, int(period_frac (n + m) / b)), where b = n for G and b = m for F
+    if it is "full". Cut to what an int64 can hold.
+    """
+    epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
+    return max(1, int(min(period_frac * epoch, 2.0**62)))
 
 
 @kernel

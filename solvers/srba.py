@@ -5,7 +5,7 @@ from benchmark_utils.batches import FULL, draw
 from benchmark_utils.compiled import assign, descend, jit
 from benchmark_utils.estimators import bilevel_directions
 from benchmark_utils.oracles import project
-from benchmark_utils.sarah import sarah_directions
+from benchmark_utils.sarah import refresh_period, sarah_directions
 from benchmark_utils.solver import BilevelSolver
 
 
@@ -57,10 +57,7 @@ class Solver(BilevelSolver):
         self.point = (self.z, self.v, self.x)
         self.previous = tuple(map(np.empty_like, self.point))
         self.D = tuple(map(np.empty_like, self.point))
-        G, F = self.G, self.F
-        # (n + m) / b, where b = n for G and b = m for F if it is "full".
-        epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
-        self.period = max(1, int(min(self.period_frac * epoch, 2.0**62)))
+        self.period = refresh_period(self.G, self.F, self.period_frac)
 
     def advance(self, n_iterations):
         srba(self.G, self.F, self.inner_batches, self.outer_batches,

@@ -9,6 +9,7 @@ from benchmark_utils.estimators import (
     recursive_estimate,
 )
 from benchmark_utils.oracles import grad_z, project
+from benchmark_utils.sarah import refresh_period
 from benchmark_utils.solver import BilevelSolver
 
 
@@ -60,9 +61,7 @@ class Solver(BilevelSolver):
 
     def start(self):
         self.d_z, self.d_x = np.zeros_like(self.z), np.zeros_like(self.x)
-        n_batches = (self.G.n_samples / self.G.batch_size
-                     + self.F.n_samples / self.F.batch_size)
-        self.period = max(1, int(min(self.period_frac * n_batches, 2.0**62)))
+        self.period = refresh_period(self.G, self.F, self.period_frac)
 
     def advance(self, n_iterations):
         vrbo(self.G, self.F, self.inner_batches, self.outer_batches,
