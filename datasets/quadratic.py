@@ -80,8 +80,9 @@ class Dataset(BilevelDataset):
         W = np.linalg.solve(R.T, W.T).T * np.sqrt(n_samples)
         W = (W @ L.T).reshape(n_samples, p + d, p + d)
         hessians = W.transpose(0, 2, 1) @ W
-        linear = (rng.standard_normal(p + d)
-                  + self.noise * rng.standard_normal((n_samples, p + d)))
+        with np.errstate(over="ignore"):  # It is an error, below.
+            linear = (rng.standard_normal(p + d)
+                      + self.noise * rng.standard_normal((n_samples, p + d)))
         if not np.all(np.isfinite(linear)):
             raise ValueError(f"noise={self.noise!r} is not valid: "
                              "coefficients overflow, less is needed")

@@ -151,3 +151,29 @@ def test_dataset(name):
         end_of_dataset(name, parameters)
 
     check()
+
+
+# What many examples have found.
+@pytest.mark.parametrize("name, parameters, end", [
+    ("VRBO", {"period_frac": 1e300, "batch_size": 2}, "result"),
+    ("SRBA", {"period_frac": 1e300, "batch_size": 2}, "result"),
+    ("RandomSearch", {"box": (-1e308, 1e308)}, "ValueError")])
+def test_found_of_solvers(name, parameters, end):
+    assert end_of_run(name, problem("quadratic"), parameters) == end
+
+
+@pytest.mark.parametrize("name, parameters, end", [
+    ("quadratic", {"n_inner": 1, "n_outer": 1, "noise": 1.7e308}, "skip"),
+    ("digits", {"n_train": 20, "n_validation": 20, "ridge": 10**30},
+     "result")])
+def test_found_of_datasets(name, parameters, end):
+    assert end_of_dataset(name, parameters) == end
+
+
+@pytest.mark.parametrize("largest, end", [
+    (1e200, "result"), (1.7e308, "diverged")])
+def test_a_distance_whose_square_overflows(largest, end):
+    where = problem("linear")
+    z = np.full_like(where.inner_start, largest)
+    assert judged(where, {"inner_var": z, "outer_var": where.outer_start,
+                          "oracle_calls": 0}) == end
