@@ -20,6 +20,14 @@ def logistic():
 
 
 @pytest.fixture
+def sparse_logistic():
+    """A small logistic problem on sparse data, with empty rows."""
+    return make_problem(
+        "simulated_logistic", n_train=60, n_validation=50, n_features=8,
+        density=0.25)
+
+
+@pytest.fixture
 def cleaning():
     """Small images with wrong labels: one weight a training sample."""
     return make_problem("digits", n_train=50, n_validation=60)

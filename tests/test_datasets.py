@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from benchopt.utils.run_context import RunContext
 from harness import DATASETS, OBJECTIVE, make_problem
+from scipy import sparse
 
 from benchmark_utils import checks, dataset
 from benchmark_utils.logistic import LogisticRegression
@@ -57,6 +58,18 @@ def test_start_of_the_penalties_is_uniform(parametrization):
     assert abs(problem.inner_start.std() - 1.0) < 0.05
 
 
+def test_density_leaves_the_second_moments_as_they_are():
+    sizes = {"n_train": 40_000, "n_validation": 10, "n_features": 5}
+    full, kept = (
+        make_problem("simulated_logistic", density=density, **sizes).inner
+        for density in (1.0, 0.2))
+    assert sparse.issparse(kept.rows)
+    assert abs(kept.rows.nnz / (40_000 * 5) - 0.2) < 1e-4
+    first, second = ((X.T @ X) / 40_000 for X in (
+        full.rows, kept.rows.toarray()))
+    np.testing.assert_allclose(first, second, atol=0.05)
+
+
 @pytest.mark.parametrize("name, parameters", [
     ("quadratic", {"n_inner": 0}), ("quadratic", {"outer_dim": 2.5}),
     ("quadratic", {"conditioning": 0.5}), ("quadratic", {"coupling": 1.0}),
@@ -65,6 +78,8 @@ def test_start_of_the_penalties_is_uniform(parametrization):
     ("simulated_logistic", {"reg_parametrization": "quadratic"}),
     ("simulated_logistic", {"noise": np.inf}),
     ("simulated_logistic", {"penalty": "class"}),
+    ("simulated_logistic", {"density": 0.0}),
+    ("simulated_logistic", {"density": 1.5}),
     ("ijcnn1", {"reg_parametrization": "none"}),
 ])
 def test_bad_parameters_are_a_reason_to_skip(name, parameters, monkeypatch):

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from harness import SOLVERS, make_solver, run_solver, set_solver
 from numba.core.dispatcher import Dispatcher
+from scipy import sparse
 
 from benchmark_utils.reference import metrics
 
-PROBLEMS = ["quadratic", "logistic", "cleaning"]
+PROBLEMS = ["quadratic", "logistic", "sparse_logistic", "cleaning"]
 SMALL = {"batch_size": 8, "eval_freq": 4}
 
 
@@ -73,14 +74,14 @@ def test_warm_up_leaves_no_trace(name, problem):
 
 
 def test_nothing_is_compiled_while_timed(name, quadratic, logistic,
-                                         cleaning):
+                                         sparse_logistic, cleaning):
     """One solver on one dataset after the other, as in a benchopt run."""
     solver = make_solver(name, quadratic, **small(name))
     compiled = [
         function for function in vars(sys.modules[type(solver).__module__])
         .values() if isinstance(function, Dispatcher)
     ]
-    for problem in (quadratic, logistic, cleaning):
+    for problem in (quadratic, logistic, sparse_logistic, cleaning):
         set_solver(solver, problem)
         solver.warm_up()
         solver.pre_run_hook(None)
@@ -113,16 +114,19 @@ def test_repetitions_and_seeds_sample_differently(name, problem):
 
 
 def test_problem_is_left_as_it_was(name, problem):
-    functions = (problem.inner, problem.outer)
-    arrays = {
-        (k, key): array.copy()
-        for k, owner in enumerate((problem, *functions))
-        for key, array in vars(owner).items() if isinstance(array, np.ndarray)
-    }
+    def arrays():
+        for owner in (problem, problem.inner, problem.outer):
+            for key, value in vars(owner).items():
+                if isinstance(value, np.ndarray):
+                    yield key, value
+                elif sparse.issparse(value):
+                    yield from ((key, part) for part in (
+                        value.data, value.indices, value.indptr))
+
+    before = [(key, array.copy()) for key, array in arrays()]
     run_solver(make_solver(name, problem, **small(name)), 12)
-    for (k, key), before in arrays.items():
-        after = getattr((problem, *functions)[k], key)
-        assert np.array_equal(before, after), f"{name} changes {key}"
+    for (key, old), (_, new) in zip(before, arrays(), strict=True):
+        assert np.array_equal(old, new), f"{name} changes {key}"
 
 
 def test_results_are_copies(name, problem):
