@@ -166,8 +166,10 @@ def test_summary_draws_and_tabulates(tmp_path, capsys, monkeypatch):
                       "--figure", file])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| solver | parameters | h | h - h* | 1e-02")
+    assert lines[2] == (
+        "| start |  | 9.0000000 | 8.0e+00 | " + " | ".join(["-"] * 5) + " |")
     # The median over both repetitions, of time and of oracle calls.
-    assert lines[2] == lines[-1] == (
+    assert lines[3] == lines[-1] == (
         "| SOBA | step_size=0.1 | 1.0000000 | 0.0e+00 | 2 s / 1.0e+01 | "
         + " | ".join(["4.5 s / 2.0e+01"] * 4) + " |")
     # A repetition that is missing has diverged: the median knows, and the
@@ -179,6 +181,18 @@ def test_summary_draws_and_tabulates(tmp_path, capsys, monkeypatch):
     assert summary.rows(h_star, runs)[-1][2] == "inf"
     drawn = [(tmp_path / f"{k}.svg").read_text() for k in range(2)]
     assert drawn[0] == drawn[1] and "Oracle calls" in drawn[0]
+
+
+def test_summary_has_the_scores_of_the_dataset(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "REFERENCES", tmp_path / "none.yml")
+    (tmp_path / "none.yml").write_text("")
+    df = table({(A, k): [(0.0, 9.0), (1.0, 1.0)] for k in range(3)})
+    df["objective_test_error"] = df["objective_value"] / 100 + df["idx_rep"]
+    df["objective_weights_auc"] = np.nan  # Of another dataset.
+    h_star, _, runs = summary.best_runs(df, "d")
+    assert summary.scores_of(runs) == {"objective_test_error": "test error"}
+    start, method = summary.rows(h_star, runs)
+    assert start[-1] == "0.0900" and method[-1] == "1.0100"
 
 
 def test_selection_of_an_unknown_dataset(tmp_path):

@@ -10,6 +10,11 @@ REFERENCES = Path(__file__).resolve().parents[2] / "references.yml"
 COSTS = {"time": "time", "oracle calls": "objective_oracle_calls"}
 AXES = {"time": "Time [s]", "oracle calls": "Oracle calls"}
 GAPS = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
+# Metrics that some datasets add, and what tables call them.
+SCORES = {
+    "objective_test_error": "test error",
+    "objective_weights_auc": "AUC of weights",
+}
 
 # Solvers of a family share a colour; in it, each has a shade and a marker.
 FAMILIES = {

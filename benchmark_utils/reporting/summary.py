@@ -94,23 +94,36 @@ def draw(h_star, origin, runs, title):
     return fig
 
 
+def scores_of(runs):
+    """Those of ``results.SCORES`` that the dataset of the runs has."""
+    curves = next(iter(runs.values()), {})
+    return {column: name for column, name in results.SCORES.items()
+            if column in curves and curves[column].notna().all()}
+
+
 def rows(h_star, runs):
-    """Cells of the table, one row a method.
+    """Cells of the table: the start of all methods, then a row a method.
 
     Returns
     -------
     list of list of str
         Method, with the repetitions that ended if some diverged, parameters,
         median h at the end and its gap, then the median seconds and oracle
-        calls to each of ``results.GAPS``. A repetition that diverged counts
-        as infinity.
+        calls to each of ``results.GAPS``, and the median at the end of each
+        of the ``scores_of`` the runs. A repetition that diverged counts as
+        infinity.
     """
-    table = []
+    scores = scores_of(runs)
+    start = results.repetitions(next(iter(runs.values())))[0].iloc[0]
+    h = start["objective_value"]
+    table = [["start", "", f"{h:.7f}", f"{h - h_star:.1e}",
+              *["-"] * len(results.GAPS),
+              *(f"{start[column]:.4f}" for column in scores)]]
     n_repetitions = _n_repetitions(runs)
     for method, curves in runs.items():
-        last = [c["objective_value"].iloc[-1]
-                for c in results.repetitions(curves)]
-        h = results.median_with_missing(last, n_repetitions)
+        ends = [c.iloc[-1] for c in results.repetitions(curves)]
+        h = results.median_with_missing(
+            [end["objective_value"] for end in ends], n_repetitions)
         solver = curves["solver_name"].iloc[0]
         shown = ", ".join(
             p for p in solver[len(method):].strip("[]").split(",")
@@ -124,6 +137,8 @@ def rows(h_star, runs):
                 for column in results.COSTS.values())
             cells.append(f"{seconds:.2g} s / {calls:.1e}"
                          if np.isfinite(seconds) else "-")
+        cells += [f"{np.median([end[column] for end in ends]):.4f}"
+                  for column in scores]
         table.append(cells)
     return table
 
@@ -140,7 +155,8 @@ def main(arguments=None):
     df = pd.read_parquet(options.results)
     h_star, origin, runs = best_runs(df, options.dataset)
     header = ["solver", "parameters", "h", "h - h*",
-              *(f"{gap:.0e}" for gap in results.GAPS)]
+              *(f"{gap:.0e}" for gap in results.GAPS),
+              *scores_of(runs).values()]
     for cells in [header, ["---"] * len(header), *rows(h_star, runs)]:
         print("| " + " | ".join(cells) + " |")
     if options.figure:
