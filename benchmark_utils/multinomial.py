@@ -41,6 +41,7 @@ class MultinomialBatches(NamedTuple):
     scores, products : array of float64, shape (n_classes, chunk_size)
     weight, slope, loss, own, largest, total : array, shape (chunk_size,)
     r : array of float64, shape (d,)
+    combination : array of float64, shape (p,)
         Scratch space of the kernels.
     oracle_calls : array of int64, shape (1,)
         Number of derivatives of single samples computed so far.
@@ -64,7 +65,13 @@ class MultinomialBatches(NamedTuple):
     largest: np.ndarray
     total: np.ndarray
     r: np.ndarray
+    combination: np.ndarray
     oracle_calls: np.ndarray
+
+    @property
+    def weights_per_sample(self):
+        """As ``oracles`` says: in the derivatives in z, and in x."""
+        return self.n_classes, int(self.outer == _CODES["weights"])
 
 
 class MultinomialLogistic:
@@ -254,7 +261,8 @@ class MultinomialLogistic:
             _CODES[self.outer], self.ridge,
             *(np.zeros((self.n_classes, chunk_size)) for _ in range(2)),
             *(np.zeros(chunk_size) for _ in range(6)),
-            np.zeros(self.outer_dim), np.zeros(1, np.int64),
+            np.zeros(self.outer_dim), np.zeros(self.inner_dim),
+            np.zeros(1, np.int64),
         )
 
 
@@ -355,9 +363,8 @@ def _set_sigmoids(x, first, n, scale, weight, slope):
 
 
 @kernel
-def _set_weights(f, batch, chunk, x):
-    """f.weight and f.slope: w_i and its derivative, times N / n."""
-    scale = batch_weight(f, batch)
+def _set_weights(f, chunk, x, scale):
+    """f.weight and f.slope: scale times w_i and its derivative."""
     if f.outer == 1:
         _set_sigmoids(x, _first_sample(f, chunk), _n_filled(f, chunk), scale,
                       f.weight, f.slope)
@@ -484,8 +491,9 @@ def _set_penalty_cross(f, z, v, scale, out):
 @kernel
 def _value(f, batch, z, x):
     total = penalty = 0.0
+    scale = batch_weight(f, batch)
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, batch, chunk, x)
+        _set_weights(f, chunk, x, scale)
         _set_probabilities(f, chunk, z)
         for i in range(_n_filled(f, chunk)):
             total += f.weight[i] * f.loss[i]
@@ -501,8 +509,9 @@ def _value(f, batch, z, x):
 def _grad_z(f, batch, z, x, out):
     _set_penalties(f, x)
     _set_penalised(f, z, out)
+    scale = batch_weight(f, batch)
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, batch, chunk, x)
+        _set_weights(f, chunk, x, scale)
         _set_probabilities(f, chunk, z)
         _set_residuals(f, chunk)
         _add_combinations(f.rows, chunk, f.scores, out)
@@ -515,8 +524,9 @@ def _grad_x(f, batch, z, x, out):
     _set_penalty_cross(f, z, z, 0.5, out)
     # Weights: the entries of the samples of the batch, and no others.
     if f.outer == 1:
+        scale = batch_weight(f, batch)
         for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-            _set_weights(f, batch, chunk, x)
+            _set_weights(f, chunk, x, scale)
             _set_probabilities(f, chunk, z)
             _put(f, chunk, f.loss, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
@@ -526,8 +536,9 @@ def _grad_x(f, batch, z, x, out):
 def _hvp(f, batch, z, x, v, out):
     _set_penalties(f, x)
     _set_penalised(f, v, out)
+    scale = batch_weight(f, batch)
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, batch, chunk, x)
+        _set_weights(f, chunk, x, scale)
         _set_probabilities(f, chunk, z)
         _set_hessian_products(f, chunk, v)
         _add_combinations(f.rows, chunk, f.products, out)
@@ -539,8 +550,9 @@ def _cross(f, batch, z, x, v, out):
     _set_penalties(f, x)
     _set_penalty_cross(f, z, v, 1.0, out)
     if f.outer == 1:
+        scale = batch_weight(f, batch)
         for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-            _set_weights(f, batch, chunk, x)
+            _set_weights(f, chunk, x, scale)
             _set_probabilities(f, chunk, z)
             _set_hessian_products(f, chunk, v)
             _put(f, chunk, f.own, out)
@@ -552,8 +564,9 @@ def _gradients(f, batch, z, x, out_z, out_x):
     _set_penalties(f, x)
     _set_penalised(f, z, out_z)
     _set_penalty_cross(f, z, z, 0.5, out_x)
+    scale = batch_weight(f, batch)
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, batch, chunk, x)
+        _set_weights(f, chunk, x, scale)
         _set_probabilities(f, chunk, z)
         if f.outer == 1:
             _put(f, chunk, f.loss, out_x)
@@ -568,8 +581,9 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     _set_penalised(f, z, out_grad)
     _set_penalised(f, v, out_hvp)
     _set_penalty_cross(f, z, v, 1.0, out_cross)
+    scale = batch_weight(f, batch)
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, batch, chunk, x)
+        _set_weights(f, chunk, x, scale)
         _set_probabilities(f, chunk, z)
         _set_hessian_products(f, chunk, v)
         if f.outer == 1:
@@ -580,6 +594,81 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
+# The oracles by sample: the samples enter the derivatives in z through one
+# number a class, those in x through their own entry of x or not at all.
+@kernel
+def _keep(values, first, n, out):
+    """out[first:first + n] = values (K, chunk_size), transposed."""
+    for i in range(n):
+        for k in range(values.shape[0]):
+            out[first + i, k] = values[k, i]
+
+
+@kernel
+def _keep_entries(f, values, first, n, out):
+    """out[first:first + n] = slope times values, where x is weights."""
+    if f.outer == 1:
+        for i in range(n):
+            out[first + i, 0] = f.slope[i] * values[i]
+
+
+@kernel
+def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
+                          out_hvp, out_cross):
+    _set_penalties(f, x)
+    _set_penalised(f, z, out_grad)
+    _set_penalised(f, v, out_hvp)
+    _set_penalty_cross(f, z, v, 1.0, out_cross)
+    first = 0
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
+        n = _n_filled(f, chunk)
+        _set_weights(f, chunk, x, 1.0)
+        _set_probabilities(f, chunk, z)
+        _set_hessian_products(f, chunk, v)
+        _keep(f.products, first, n, w_hvp)
+        _keep_entries(f, f.own, first, n, w_cross)
+        _set_residuals(f, chunk)
+        _keep(f.scores, first, n, w_grad)
+        first += n
+    f.oracle_calls[0] += 3 * batch_size_of(f, batch)
+
+
+@kernel
+def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
+    _set_penalties(f, x)
+    _set_penalised(f, z, out_z)
+    _set_penalty_cross(f, z, z, 0.5, out_x)
+    first = 0
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
+        n = _n_filled(f, chunk)
+        _set_weights(f, chunk, x, 1.0)
+        _set_probabilities(f, chunk, z)
+        _keep_entries(f, f.loss, first, n, w_x)
+        _set_residuals(f, chunk)
+        _keep(f.scores, first, n, w_grad)
+        first += n
+    f.oracle_calls[0] += 2 * batch_size_of(f, batch)
+
+
+@kernel
+def _add_samples(f, batch, weights, out, average):
+    scale, first = batch_weight(f, batch), 0
+    for c in range(out.size):
+        f.combination[c] = 0.0
+    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
+        n = _n_filled(f, chunk)
+        for k in range(f.n_classes):
+            for i in range(n):
+                f.scores[k, i] = weights[first + i, k]
+            for i in range(n, f.scores.shape[1]):
+                f.scores[k, i] = 0.0
+        _add_combinations(f.rows, chunk, f.scores, f.combination)
+        first += n
+    for c in range(out.size):
+        out[c] += scale * f.combination[c]
+        average[c] += f.combination[c] / f.n_samples
+
+
 @kernel
 def _project(f, x):
     pass
@@ -588,5 +677,6 @@ def _project(f, x):
 oracles.register(
     MultinomialBatches, value=_value, grad_z=_grad_z, grad_x=_grad_x,
     hvp=_hvp, cross=_cross, gradients=_gradients, directions=_directions,
-    project=_project,
+    project=_project, directions_by_sample=_directions_by_sample,
+    gradients_by_sample=_gradients_by_sample, add_samples=_add_samples,
 )

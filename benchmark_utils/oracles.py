@@ -26,29 +26,34 @@ derivative on a batch of b samples adds b to ``f.oracle_calls``, whether or
 not it is computed in one pass with others; ``value`` and ``project`` add
 nothing. Oracles overwrite ``out`` and change nothing else.
 
-In a *linear model*, f_i(z, x) = loss_i(<a_i, z>) + penalty(z, x), the samples
-enter a derivative in z as a combination of the a_i. A kind that is one may
-also register the oracles below, which leave the combination to the caller:
-one weight a sample then stands for a vector.
+In a *linear model*, f_i(z, x) = loss_i(<a_i, z_1>, ..., <a_i, z_K>) plus a
+penalty of (z, x), the sample a_i enters a derivative in z_k as a multiple of
+a_i: K weights then stand for a vector of the size of z. If x is one weight a
+sample, loss_i may also depend on x_i: the sample enters a derivative in x as
+one number, in that entry. A kind that is a linear model may also register
+the oracles below, which leave the combination to the caller. The attribute
+``weights_per_sample`` of its batches is (K, E), with E = 1, or E = 0 where no
+loss depends on x.
 
 ==========================================  ===============================
 call                                        writes
 ==========================================  ===============================
-``directions_by_sample(f, batch, z, x, v,   ``directions`` of the penalty;
-w_grad, w_hvp, out_grad, out_hvp,           weights loss'(<a_i, z>) and
-out_cross)``                                loss''(<a_i, z>) <a_i, v>
-``gradients_by_sample(f, batch, z, x,       ``gradients`` of the penalty;
-w_grad, out_z, out_x)``                     weights loss'(<a_i, z>)
+``directions_by_sample(f, batch, z, x, v,   ``directions`` of the penalty,
+w_grad, w_hvp, w_cross, out_grad, out_hvp,  and the weights of the samples
+out_cross)``                                in the rest
+``gradients_by_sample(f, batch, z, x,       ``gradients`` of the penalty,
+w_grad, w_x, out_z, out_x)``                and the weights of the samples
 ``add_samples(f, batch, weights, out,       out += the combination, for
 average)``                                  the batch; average += its part
                                             in the average over batches
 ==========================================  ===============================
 
-The first entries of the weights (1-D, at least as long as the batch) are
-those of the samples of the batch, in order. ``out`` gets the sum of
-weights[i] a_i times ``batch_weight(f, batch)``, ``average`` the sum divided
-by the number of all samples. The first two count as ``directions`` and
-``gradients``, the third does not count.
+``w_grad`` and ``w_hvp`` have shape (size, K), ``w_cross`` and ``w_x`` have
+shape (size, E); the first rows are those of the samples of the batch, in
+order. ``out`` (p,) gets the sum of the outer products of weights[i] and a_i
+times ``batch_weight(f, batch)``, ``average`` the sum divided by the number of
+all samples. The first two count as ``directions`` and ``gradients``, the
+third does not count.
 """
 from numba import types
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -139,16 +144,16 @@ def project(f, x):
     _project(f, x)
 
 
-def directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp,
-                         out_cross):
+def directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
+                         out_hvp, out_cross):
     """``directions`` of the penalty, and the weights of the samples."""
-    _directions_by_sample(
-        f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp, out_cross)
+    _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
+                          out_hvp, out_cross)
 
 
-def gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
+def gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
     """``gradients`` of the penalty, and the weights of the samples."""
-    _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x)
+    _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x)
 
 
 def add_samples(f, batch, weights, out, average):
@@ -228,15 +233,15 @@ def _project(f, x):
 
 
 @jit
-def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp,
-                          out_cross):
-    directions_by_sample(
-        f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp, out_cross)
+def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
+                          out_hvp, out_cross):
+    directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
+                         out_hvp, out_cross)
 
 
 @jit
-def _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
-    gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x)
+def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
+    gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x)
 
 
 @jit

@@ -48,6 +48,11 @@ class SparseLogisticBatches(NamedTuple):
     r: np.ndarray
     oracle_calls: np.ndarray
 
+    @property
+    def weights_per_sample(self):
+        """As ``oracles`` says: in the derivatives in z, and in x."""
+        return 1, 0
+
 
 class SparseLogisticRegression(LogisticRegression):
     """``LogisticRegression`` on a sparse matrix: same function, same methods.
@@ -163,8 +168,8 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
 
 
 @kernel
-def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp,
-                          out_cross):
+def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
+                          out_hvp, out_cross):
     first = _first(f, batch)
     set_penalties(f, x)
     set_product(f.r, z, out_grad)
@@ -172,18 +177,18 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, out_grad, out_hvp,
     set_cross(f, z, v, out_cross)
     for k in range(batch_size_of(f, batch)):
         s = 1.0 / (1.0 + exp(_margin(f, first + k, z)))
-        w_grad[k] = -s
-        w_hvp[k] = s * (1.0 - s) * _margin(f, first + k, v)
+        w_grad[k, 0] = -s
+        w_hvp[k, 0] = s * (1.0 - s) * _margin(f, first + k, v)
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
 @kernel
-def _gradients_by_sample(f, batch, z, x, w_grad, out_z, out_x):
+def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
     first = _first(f, batch)
     grad_x(f, batch, z, x, out_x)  # Sets f.r.
     set_product(f.r, z, out_z)
     for k in range(batch_size_of(f, batch)):
-        w_grad[k] = -1.0 / (1.0 + exp(_margin(f, first + k, z)))
+        w_grad[k, 0] = -1.0 / (1.0 + exp(_margin(f, first + k, z)))
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -192,7 +197,7 @@ def _add_samples(f, batch, weights, out, average):
     # In one pass: each sample is loaded once.
     scale, first = batch_weight(f, batch), _first(f, batch)
     for k in range(batch_size_of(f, batch)):
-        weight, share = scale * weights[k], weights[k] / f.n_samples
+        weight, share = scale * weights[k, 0], weights[k, 0] / f.n_samples
         for q in range(f.indptr[first + k], f.indptr[first + k + 1]):
             out[f.indices[q]] += weight * f.data[q]
             average[f.indices[q]] += share * f.data[q]

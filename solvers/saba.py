@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import FULL, batch_size_of, draw
+from benchmark_utils.batches import FULL, batch_size_of, batch_weight, draw
 from benchmark_utils.compiled import descend, jit, kernel
 from benchmark_utils.oracles import (
     add_samples,
@@ -28,14 +28,15 @@ class Solver(BilevelSolver):
     directions is estimated as in SAGA, from a memory of its last value on
     every mini-batch.
 
-    In a sparse linear model (sparse logistic regression) the samples a_i
-    enter g, H v and f1 as combinations sum_i w_i a_i. The memory is then the
-    number w_i of each sample, in place of a vector for each mini-batch, and
-    an iteration costs O(non-zeros of the mini-batches + p). The one
-    difference: what comes from the penalty, all of C v and f2 among it, is
-    the same on every mini-batch, and is not estimated but computed at the
-    present point. Tables of vectors remember it with the rest, which adds
-    only a lag.
+    In a linear model (sparse or multinomial logistic regression) the samples
+    a_i enter g, H v and f1 as combinations sum_i w_i a_i. The memory is then
+    the numbers w_i of each sample, one for a binary label, one a class for
+    others, in place of a vector for each mini-batch, and on sparse data an
+    iteration costs O(non-zeros of the mini-batches + p). Where x is one weight
+    a sample, C v and f2 likewise take one number a sample. The one
+    difference: what comes from the penalty is the same on every mini-batch,
+    and is not estimated but computed at the present point. Tables of vectors
+    remember it with the rest, which adds only a lag.
 
     Parameters
     ----------
@@ -74,9 +75,11 @@ class Solver(BilevelSolver):
         p, d = problem.inner_dim, problem.outer_dim
         self.by_sample = has_oracles_by_sample(G) and has_oracles_by_sample(F)
         if self.by_sample:
-            # Memories of the weights in g, H v and f1.
-            self.shapes = [(n,), (n,), (m,)]
-            needed = 8 * (2 * n + m + 3 * p)
+            # Memories of the weights in g, H v, C v, f1 and f2.
+            (K, E), (K_F, E_F) = G.weights_per_sample, F.weights_per_sample
+            self.shapes = [(n, K), (n, K), (n, E), (m, K_F), (m, E_F)]
+            self.sizes = [p, p, E * d, p, E_F * d]
+            needed = 8 * (n * (2 * K + E) + m * (K_F + E_F) + sum(self.sizes))
             parameter, parts = f"n_samples={n}, {m}", "samples"
         else:
             # Memories of g, H v, C v, f1 and f2.
@@ -95,7 +98,7 @@ class Solver(BilevelSolver):
         self.memory = tuple(np.zeros(shape) for shape in self.shapes)
         arguments = self.G, self.F, self.z, self.v, self.x, self.memory
         if self.by_sample:
-            self.average = tuple(np.zeros_like(self.z) for _ in self.memory)
+            self.average = tuple(np.zeros(size) for size in self.sizes)
             if self.memory_init == "full":
                 fill_weights(*arguments, self.average)
         else:
@@ -159,49 +162,81 @@ def saba(G, F, inner_batches, outer_batches, z, v, x, memory, average,
 # The same, where the weights of the samples are the memory.
 @jit
 def fill_weights(G, F, z, v, x, memory, average):
-    m_g, m_Hv, m_f1 = memory
-    a_g, a_Hv, a_f1 = average
+    m_g, m_Hv, m_Cv, m_f1, m_f2 = memory
+    a_g, a_Hv, a_Cv, a_f1, a_f2 = average
     g, Hv, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     Cv, f2 = np.empty_like(x), np.empty_like(x)
-    directions_by_sample(G, FULL, z, x, v, m_g, m_Hv, g, Hv, Cv)
-    gradients_by_sample(F, FULL, z, x, m_f1, f1, f2)
+    directions_by_sample(G, FULL, z, x, v, m_g, m_Hv, m_Cv, g, Hv, Cv)
+    gradients_by_sample(F, FULL, z, x, m_f1, m_f2, f1, f2)
     add_samples(G, FULL, m_g, g, a_g)
     add_samples(G, FULL, m_Hv, Hv, a_Hv)
+    add_entries(G, FULL, m_Cv, Cv, a_Cv)
     add_samples(F, FULL, m_f1, f1, a_f1)
+    add_entries(F, FULL, m_f2, f2, a_f2)
 
 
 @kernel
-def saga_by_sample(f, k, memory, average, weight, phi):
-    """Add to phi the SAGA estimate of sum_i w_i a_i; remember the w_i."""
-    first, size = k * f.batch_size, batch_size_of(f, k)
-    for i in range(size):
-        change = weight[i] - memory[first + i]
-        memory[first + i] = weight[i]
-        weight[i] = change
-    for c in range(phi.size):
-        phi[c] += average[c]
-    add_samples(f, k, weight, phi, average)
+def add_entries(f, k, weights, out, average):
+    """As ``add_samples``, in x, where samples have an entry there."""
+    scale, first = batch_weight(f, k), max(k, 0) * f.batch_size
+    if weights.shape[1] == 1:
+        for i in range(batch_size_of(f, k)):
+            out[first + i] += scale * weights[i, 0]
+            average[first + i] += weights[i, 0] / f.n_samples
+
+
+@kernel
+def remember(f, k, memory, weights):
+    """Replace weights, in place, by their change; remember them."""
+    first = k * f.batch_size
+    for i in range(batch_size_of(f, k)):
+        for c in range(memory.shape[1]):
+            change = weights[i, c] - memory[first + i, c]
+            memory[first + i, c] = weights[i, c]
+            weights[i, c] = change
+
+
+@kernel
+def saga_in_z(f, k, memory, average, weights, phi):
+    """Add to phi the SAGA estimate of what the samples add to it."""
+    remember(f, k, memory, weights)
+    descend(phi, -1.0, average)
+    add_samples(f, k, weights, phi, average)
+
+
+@kernel
+def saga_in_x(f, k, memory, average, weights, phi):
+    """The same in x, where samples have an entry there."""
+    if memory.shape[1] == 1:
+        remember(f, k, memory, weights)
+        descend(phi, -1.0, average)
+        add_entries(f, k, weights, phi, average)
 
 
 @jit
 def saba_by_sample(G, F, inner_batches, outer_batches, z, v, x, memory,
                    average, step_size, outer_ratio, n_iterations):
-    m_g, m_Hv, m_f1 = memory
-    a_g, a_Hv, a_f1 = average
+    m_g, m_Hv, m_Cv, m_f1, m_f2 = memory
+    a_g, a_Hv, a_Cv, a_f1, a_f2 = average
     g, Hv, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     Cv, f2 = np.empty_like(x), np.empty_like(x)
-    w_g, w_Hv = np.empty(G.batch_size), np.empty(G.batch_size)
-    w_f1 = np.empty(F.batch_size)
+    w_g = np.empty((G.batch_size, m_g.shape[1]))
+    w_Hv = np.empty((G.batch_size, m_Hv.shape[1]))
+    w_Cv = np.empty((G.batch_size, m_Cv.shape[1]))
+    w_f1 = np.empty((F.batch_size, m_f1.shape[1]))
+    w_f2 = np.empty((F.batch_size, m_f2.shape[1]))
     rho, gamma = step_size, step_size / outer_ratio
     for _ in range(n_iterations):
         i, j = draw(inner_batches), draw(outer_batches)
         # The penalty's part, and the weights of the samples in the rest.
-        directions_by_sample(G, i, z, x, v, w_g, w_Hv, g, Hv, Cv)
-        gradients_by_sample(F, j, z, x, w_f1, f1, f2)
+        directions_by_sample(G, i, z, x, v, w_g, w_Hv, w_Cv, g, Hv, Cv)
+        gradients_by_sample(F, j, z, x, w_f1, w_f2, f1, f2)
 
-        saga_by_sample(G, i, m_g, a_g, w_g, g)
-        saga_by_sample(G, i, m_Hv, a_Hv, w_Hv, Hv)
-        saga_by_sample(F, j, m_f1, a_f1, w_f1, f1)
+        saga_in_z(G, i, m_g, a_g, w_g, g)
+        saga_in_z(G, i, m_Hv, a_Hv, w_Hv, Hv)
+        saga_in_x(G, i, m_Cv, a_Cv, w_Cv, Cv)
+        saga_in_z(F, j, m_f1, a_f1, w_f1, f1)
+        saga_in_x(F, j, m_f2, a_f2, w_f2, f2)
 
         descend(z, rho, g)  # D_z
         descend(v, rho, Hv)  # D_v = H v + f1
