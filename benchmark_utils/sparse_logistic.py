@@ -116,10 +116,28 @@ def _margin(f, i, z):
 
 
 @kernel
+def _two_margins(f, i, z, v):
+    """<y_i x_i, z> and <y_i x_i, v>, in one pass."""
+    first = second = 0.0
+    for q in range(f.indptr[i], f.indptr[i + 1]):
+        first += f.data[q] * z[f.indices[q]]
+        second += f.data[q] * v[f.indices[q]]
+    return first, second
+
+
+@kernel
 def _add_sample(f, i, weight, out):
     """out += weight y_i x_i."""
     for q in range(f.indptr[i], f.indptr[i + 1]):
         out[f.indices[q]] += weight * f.data[q]
+
+
+@kernel
+def _add_sample_twice(f, i, weight, out, other_weight, other):
+    """The same to two vectors, in one pass."""
+    for q in range(f.indptr[i], f.indptr[i + 1]):
+        out[f.indices[q]] += weight * f.data[q]
+        other[f.indices[q]] += other_weight * f.data[q]
 
 
 @kernel
@@ -148,8 +166,9 @@ def _hvp(f, batch, z, x, v, out):
     set_penalties(f, x)
     set_product(f.r, v, out)
     for i in range(first, first + batch_size_of(f, batch)):
-        s = 1.0 / (1.0 + exp(_margin(f, i, z)))
-        _add_sample(f, i, scale * s * (1.0 - s) * _margin(f, i, v), out)
+        u, u_v = _two_margins(f, i, z, v)
+        s = 1.0 / (1.0 + exp(u))
+        _add_sample(f, i, scale * s * (1.0 - s) * u_v, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -161,9 +180,10 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     set_product(f.r, v, out_hvp)
     set_cross(f, z, v, out_cross)
     for i in range(first, first + batch_size_of(f, batch)):
-        s = 1.0 / (1.0 + exp(_margin(f, i, z)))
-        _add_sample(f, i, -scale * s, out_grad)
-        _add_sample(f, i, scale * s * (1.0 - s) * _margin(f, i, v), out_hvp)
+        u, u_v = _two_margins(f, i, z, v)
+        s = 1.0 / (1.0 + exp(u))
+        _add_sample_twice(
+            f, i, -scale * s, out_grad, scale * s * (1.0 - s) * u_v, out_hvp)
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
@@ -176,9 +196,10 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
     set_product(f.r, v, out_hvp)
     set_cross(f, z, v, out_cross)
     for k in range(batch_size_of(f, batch)):
-        s = 1.0 / (1.0 + exp(_margin(f, first + k, z)))
+        u, u_v = _two_margins(f, first + k, z, v)
+        s = 1.0 / (1.0 + exp(u))
         w_grad[k, 0] = -s
-        w_hvp[k, 0] = s * (1.0 - s) * _margin(f, first + k, v)
+        w_hvp[k, 0] = s * (1.0 - s) * u_v
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
@@ -197,10 +218,8 @@ def _add_samples(f, batch, weights, out, average):
     # In one pass: each sample is loaded once.
     scale, first = batch_weight(f, batch), _first(f, batch)
     for k in range(batch_size_of(f, batch)):
-        weight, share = scale * weights[k, 0], weights[k, 0] / f.n_samples
-        for q in range(f.indptr[first + k], f.indptr[first + k + 1]):
-            out[f.indices[q]] += weight * f.data[q]
-            average[f.indices[q]] += share * f.data[q]
+        _add_sample_twice(f, first + k, scale * weights[k, 0], out,
+                          weights[k, 0] / f.n_samples, average)
 
 
 oracles.register(
