@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark_utils.reporting import results
+from benchmark_utils.reporting.selection import parameters_of
 
 # Families differ by line style too: colours are not seen by all.
 LINES = dict(zip(results.FAMILIES, ["-", "-", "--", "-.", ":"], strict=True))
@@ -126,8 +127,8 @@ def rows(h_star, runs):
             [end["objective_value"] for end in ends], n_repetitions)
         solver = curves["solver_name"].iloc[0]
         shown = ", ".join(
-            p for p in solver[len(method):].strip("[]").split(",")
-            if p.split("=")[0] not in ("batch_size", "eval_freq"))
+            f"{name}={value}" for name, value in parameters_of(solver).items()
+            if name not in ("batch_size", "eval_freq"))
         cells = [results.label(method, curves, n_repetitions), shown,
                  f"{h:.7f}", f"{h - h_star:.1e}"]
         for gap in results.GAPS:
