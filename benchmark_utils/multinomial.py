@@ -190,6 +190,19 @@ class MultinomialLogistic:
 
         return product
 
+    def hessian_diagonal(self, z, x):
+        """Diagonal of the Hessian in z, but for averages, shape (p,).
+
+        The average over samples of a product is taken for the product of the
+        averages of class weights and of squared features: it is for
+        preconditioning, and needs no second matrix of the size of the data.
+        """
+        probabilities = softmax(self._scores(z), axis=1)
+        weights = np.reshape(self._weights(x), (-1, 1)) / self.n_samples
+        classes = np.sum(weights * probabilities * (1 - probabilities), axis=0)
+        squares = np.einsum("ij,ij->j", self.X, self.X) / self.n_samples
+        return (np.outer(classes, squares) + self._penalties(x)).ravel()
+
     def grad_hessian(self, z, x):
         """Gradient and Hessian in z, of shape (p,) and (p, p)."""
         K, p = self.n_classes, self.n_features

@@ -21,6 +21,10 @@ MAX_EXACT_DIM = 2000
 # Beyond: norms of the gradient of G and of the residual of the adjoint
 # system, relative to their norms at z = 0 and at v = 0.
 TRUNCATED_TOLERANCE = 1e-10
+# Steps of conjugate gradient, each a pass over the data: enough for condition
+# numbers of 1e5. Where they are worse, as in a run that is about to diverge,
+# SciPy's default of 10 p steps may take hours.
+_MAX_CG_STEPS = 5000
 
 
 class InnerProblemError(ArithmeticError):
@@ -41,7 +45,7 @@ def solve_inner(inner, x, z):
     ----------
     inner : function
         G, smooth and strongly convex in z, with NumPy methods; beyond
-        ``MAX_EXACT_DIM`` also ``hessian_operator``.
+        ``MAX_EXACT_DIM`` also ``hessian_operator`` and ``hessian_diagonal``.
     x : array of float64, shape (d,)
         Feasible outer variable.
     z : array of float64, shape (p,)
@@ -100,13 +104,13 @@ def _truncated_newton(inner, x, z, value):
     for _ in range(_MAX_ITERATIONS):
         gradient = inner.grad_z(z, x)
         norm = np.linalg.norm(gradient)
-        product = inner.hessian_operator(z, x)
+        hessian = (inner.hessian_operator(z, x), inner.hessian_diagonal(z, x))
         if norm <= target:
             return z, partial(
-                _conjugate_gradient, product, rtol=TRUNCATED_TOLERANCE)
+                _conjugate_gradient, *hessian, rtol=TRUNCATED_TOLERANCE)
         # Superlinear convergence, and no more accuracy than is asked for.
         step = _conjugate_gradient(
-            product, gradient, rtol=min(0.1, np.sqrt(norm / at_zero)),
+            *hessian, gradient, rtol=min(0.1, np.sqrt(norm / at_zero)),
             atol=0.1 * target)
         decrement = gradient @ step
         if decrement < 1e-6:
@@ -119,10 +123,19 @@ def _truncated_newton(inner, x, z, value):
         "iterations")
 
 
-def _conjugate_gradient(product, b, rtol, atol=0.0):
-    """Solve H x = b, or say that it cannot be done."""
-    operator = LinearOperator((b.size, b.size), matvec=product, dtype=float)
-    solution, info = cg(operator, b, rtol=rtol, atol=atol)
+def _conjugate_gradient(product, diagonal, b, rtol, atol=0.0):
+    """Solve H x = b, or say that it cannot be done.
+
+    Preconditioned by the diagonal: penalties may be far apart.
+    """
+    shape = b.size, b.size
+    operator = LinearOperator(shape, matvec=product, dtype=float)
+    scale = np.where(diagonal > 0, diagonal, 1.0)
+    preconditioner = LinearOperator(
+        shape, matvec=lambda v: v / scale, dtype=float)
+    solution, info = cg(
+        operator, b, rtol=rtol, atol=atol, maxiter=_MAX_CG_STEPS,
+        M=preconditioner)
     if info != 0 or not np.all(np.isfinite(solution)):
         raise InnerProblemError(
             "conjugate gradient has not converged: the Hessian of the inner "

@@ -87,6 +87,12 @@ class SparseLogisticRegression(LogisticRegression):
         r = self._penalty(x)[0]
         return lambda v: (weight * (self.rows @ v)) @ self.rows + r * v
 
+    def hessian_diagonal(self, z, x):
+        """Diagonal of the Hessian in z, shape (p,)."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        return weight @ self.rows.power(2) + self._penalty(x)[0]
+
     def hvp(self, z, x, v):
         """Hessian in z times v, shape (p,)."""
         return self.hessian_operator(z, x)(v)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from benchmark_utils import reference
 from benchmark_utils.derivatives import check_function, check_problem
 from benchmark_utils.logistic import PENALTIES, REG_PARAMETRIZATIONS
 from benchmark_utils.problem import BilevelProblem
@@ -93,6 +94,25 @@ def test_sparse_derivatives(parametrization, penalty, n, p, seed, data):
     z, x = rng.standard_normal(p), rng.uniform(size=f.outer_dim)
     batch_size = data.draw(st.integers(max(1, n // 20), n) | st.just("full"))
     check_function(f, z, x, batch_size, rng)
+
+
+def test_truncated_newton_with_penalties_far_apart(monkeypatch):
+    """From e^-10 to e^20, as in runs that are about to diverge."""
+    problem = make_problem("simulated_logistic", n_train=300, density=0.1,
+                           n_validation=200, n_features=150)
+    z, x = np.zeros(150), np.linspace(-10.0, 20.0, 150)
+    exact = metrics(problem, z, x)
+    _, hessian = problem.inner.grad_hessian(problem.inner_start, x)
+    np.testing.assert_allclose(
+        problem.inner.hessian_diagonal(problem.inner_start, x),
+        np.diag(hessian), rtol=1e-12)
+
+    monkeypatch.setattr(reference, "MAX_EXACT_DIM", 0)
+    # Without preconditioning it takes thousands.
+    monkeypatch.setattr(reference, "_MAX_CG_STEPS", 150)
+    truncated = metrics(problem, z, x)
+    for name, value in exact.items():
+        np.testing.assert_allclose(truncated[name], value, rtol=1e-7)
 
 
 @pytest.mark.parametrize("solver, small", [
