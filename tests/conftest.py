@@ -23,8 +23,8 @@ def logistic():
 def sparse_logistic():
     """A small logistic problem on sparse data, with empty rows."""
     return make_problem(
-        "simulated_logistic", n_train=60, n_validation=50, n_features=8,
-        density=0.25)
+        "simulated_logistic", n_train=60, n_validation=50, n_features=6,
+        density=0.5)
 
 
 @pytest.fixture
