@@ -40,15 +40,12 @@ def rng():
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
-    """A real run of all solvers, without IJCNN1's data and network.
-
-    It is the 29th trial of RandomSearch that is better than the start.
-    """
+    """A real run of all solvers, without IJCNN1's data and network."""
     folder = tmp_path_factory.mktemp("run")
     suite = copy_suite(folder / "suite")
     code, text = run(
         ["-m", "benchopt", "run", ".", "--no-display", "-n", "12", "-o",
-         "*[max_seconds=1.5]", "-d", "ijcnn1", "-d", "simulated_logistic",
+         "*[max_seconds=0.5]", "-d", "ijcnn1", "-d", "simulated_logistic",
          "-d", "quadratic"],
         suite, LIBSVMDATA_HOME=str(folder / "empty"),
         http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")

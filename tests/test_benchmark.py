@@ -99,7 +99,9 @@ def test_run_writes_table_and_dashboard(finished_run):
         name.split("[")[0] for _, name in curves.groups}
     for names, curve in curves:
         h = curve["objective_value"].to_numpy()
-        assert h[-1] < h[0], names
+        # In the time, random trials need not find anything better.
+        assert h[-1] < h[0] or (
+            h[-1] == h[0] and names[1].startswith("RandomSearch")), names
         assert (curve["objective_oracle_calls"].diff().dropna() > 0).all()
 
 
