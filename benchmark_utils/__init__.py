@@ -21,8 +21,10 @@ def source_hash():
     influence on them.
     """
     digest = hashlib.sha256()
-    for path in sorted(_HERE.glob("*.py")):
-        digest.update(path.name.encode())
+    for path in sorted(_HERE.rglob("*.py")):
+        if "reporting" in path.parts:
+            continue
+        digest.update(str(path.relative_to(_HERE)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -3,7 +3,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmark_utils import checks
-from benchmark_utils.multinomial import MultinomialLogistic
+from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.problem import BilevelProblem
 
 

@@ -17,9 +17,10 @@ import pytest
 from conftest import note
 from harness import ROOT, SOLVERS, make_problem, make_solver
 
-from benchmark_utils.batches import FULL, draw
 from benchmark_utils.compiled import jit, kernel
-from benchmark_utils.oracles import directions
+from benchmark_utils.functions.batches import FULL
+from benchmark_utils.functions.oracles import directions
+from benchmark_utils.methods.sampling import draw
 from benchmark_utils.reference import metrics, solve_inner
 
 N_STEPS = 2000

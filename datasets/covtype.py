@@ -3,8 +3,8 @@ from sklearn.datasets import fetch_covtype
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.images import scale_features
-from benchmark_utils.multinomial import MultinomialLogistic
 from benchmark_utils.problem import BilevelProblem
 
 N_CLASSES = 7

@@ -8,7 +8,7 @@ from benchmark_utils.dataset import (
     data_path,
     logistic_start,
 )
-from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
 
 

@@ -8,10 +8,10 @@ from sklearn.model_selection import train_test_split
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset, logistic_start
-from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
 from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.reference import MAX_EXACT_DIM
-from benchmark_utils.sparse_logistic import SparseLogisticRegression
 
 
 class Dataset(BilevelDataset):

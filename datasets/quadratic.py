@@ -2,8 +2,8 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils.functions.quadratic import Quadratic, minimise_quadratic
 from benchmark_utils.problem import BilevelProblem
-from benchmark_utils.quadratic import Quadratic, minimise_quadratic
 
 
 class Dataset(BilevelDataset):

@@ -3,9 +3,9 @@ from scipy import sparse
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset, logistic_start
-from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
 from benchmark_utils.problem import BilevelProblem
-from benchmark_utils.sparse_logistic import SparseLogisticRegression
 
 
 class Dataset(BilevelDataset):

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset, logistic_start
-from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
 
 
@@ -37,8 +37,8 @@ class Dataset(BilevelDataset):
         y = np.where(X[:, 0] + rng.standard_normal(len(X)) > 0, 1, -1)
 
         # The inner function is regularised, the outer one is not. Other
-        # kinds: benchmark_utils/quadratic.py, or one of your own with the
-        # same methods and kernels registered in benchmark_utils/oracles.py.
+        # kinds: benchmark_utils/functions/, or one of your own there, with the
+        # same methods and kernels: benchmark_utils/functions/oracles.py.
         inner = LogisticRegression(
             X[::2], y[::2], "exponential", name="training")
         outer = LogisticRegression(X[1::2], y[1::2], name="validation")

@@ -1,11 +1,17 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import draw
 from benchmark_utils.compiled import assign, decay, descend, jit, kernel
-from benchmark_utils.estimators import recursive_estimate
-from benchmark_utils.oracles import cross, grad_x, grad_z, hvp, project
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.functions.oracles import (
+    cross,
+    grad_x,
+    grad_z,
+    hvp,
+    project,
+)
+from benchmark_utils.methods.estimators import recursive_estimate
+from benchmark_utils.methods.sampling import draw
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

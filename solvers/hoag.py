@@ -1,9 +1,9 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.exact_oracles import ExactOracles
-from benchmark_utils.oracles import project
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.functions.oracles import project
+from benchmark_utils.methods.exact_oracles import ExactOracles
+from benchmark_utils.methods.solver import BilevelSolver
 
 # Tolerance at iteration t = 0, 1, ..., divided by the first.
 DECREASES = {

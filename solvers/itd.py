@@ -1,10 +1,10 @@
 import numpy as np
 
-from benchmark_utils.batches import FULL
 from benchmark_utils.compiled import assign, descend, jit
-from benchmark_utils.estimators import inner_gradient_descent
-from benchmark_utils.oracles import cross, gradients, hvp, project
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.functions.batches import FULL
+from benchmark_utils.functions.oracles import cross, gradients, hvp, project
+from benchmark_utils.methods.estimators import inner_gradient_descent
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

@@ -2,8 +2,8 @@ import numpy as np
 from scipy.optimize import Bounds, minimize
 
 from benchmark_utils import checks
-from benchmark_utils.exact_oracles import ExactOracles
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.methods.exact_oracles import ExactOracles
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

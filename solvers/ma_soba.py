@@ -1,11 +1,14 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import draw
 from benchmark_utils.compiled import decay, descend, jit
-from benchmark_utils.estimators import bilevel_directions, recursive_estimate
-from benchmark_utils.oracles import project
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.functions.oracles import project
+from benchmark_utils.methods.estimators import (
+    bilevel_directions,
+    recursive_estimate,
+)
+from benchmark_utils.methods.sampling import draw
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

@@ -2,7 +2,7 @@ import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
 
-from benchmark_utils.black_box import BlackBoxSolver
+from benchmark_utils.methods.black_box import BlackBoxSolver
 
 
 class Solver(BlackBoxSolver):

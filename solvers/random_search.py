@@ -1,4 +1,4 @@
-from benchmark_utils.black_box import BlackBoxSolver
+from benchmark_utils.methods.black_box import BlackBoxSolver
 
 
 class Solver(BlackBoxSolver):

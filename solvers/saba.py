@@ -1,9 +1,9 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import FULL, batch_size_of, batch_weight, draw
 from benchmark_utils.compiled import descend, jit, kernel
-from benchmark_utils.oracles import (
+from benchmark_utils.functions.batches import FULL, batch_size_of, batch_weight
+from benchmark_utils.functions.oracles import (
     add_samples,
     directions,
     directions_by_sample,
@@ -12,7 +12,8 @@ from benchmark_utils.oracles import (
     has_oracles_by_sample,
     project,
 )
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.methods.sampling import draw
+from benchmark_utils.methods.solver import BilevelSolver
 
 MAX_MEMORY = 2 * 2**30  # Bytes.
 

@@ -1,12 +1,13 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.batches import FULL, draw
 from benchmark_utils.compiled import assign, descend, jit
-from benchmark_utils.estimators import bilevel_directions
-from benchmark_utils.oracles import project
-from benchmark_utils.sarah import refresh_period, sarah_directions
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.functions.batches import FULL
+from benchmark_utils.functions.oracles import project
+from benchmark_utils.methods.estimators import bilevel_directions
+from benchmark_utils.methods.sampling import draw
+from benchmark_utils.methods.sarah import refresh_period, sarah_directions
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

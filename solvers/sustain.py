@@ -1,15 +1,15 @@
 import numpy as np
 
-from benchmark_utils.batches import draw, draw_below, draw_several
 from benchmark_utils.checks import positive
 from benchmark_utils.compiled import assign, decay, descend, jit
-from benchmark_utils.estimators import (
+from benchmark_utils.functions.oracles import grad_z, project
+from benchmark_utils.methods.estimators import (
     hypergradient_product,
     hypergradient_scratch,
     recursive_estimate,
 )
-from benchmark_utils.oracles import grad_z, project
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.methods.sampling import draw, draw_below, draw_several
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

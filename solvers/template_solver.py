@@ -1,11 +1,18 @@
 import numpy as np
 
-# Everything a solver may import from the suite: draw a batch, descend, ask
-# for derivatives. The table of oracles is in benchmark_utils/oracles.py.
-from benchmark_utils.batches import draw
 from benchmark_utils.compiled import descend, jit
-from benchmark_utils.oracles import cross, grad_z, gradients, hvp, project
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.functions.oracles import (
+    cross,
+    grad_z,
+    gradients,
+    hvp,
+    project,
+)
+
+# Everything a solver may import from the suite: draw a batch, descend, ask
+# for derivatives: benchmark_utils/functions/oracles.py has their table.
+from benchmark_utils.methods.sampling import draw
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 # benchopt ignores files whose name begins with "template_": copy this one.

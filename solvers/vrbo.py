@@ -1,16 +1,17 @@
 import numpy as np
 
-from benchmark_utils.batches import FULL, draw, draw_several
 from benchmark_utils.checks import positive
 from benchmark_utils.compiled import assign, descend, jit
-from benchmark_utils.estimators import (
+from benchmark_utils.functions.batches import FULL
+from benchmark_utils.functions.oracles import grad_z, project
+from benchmark_utils.methods.estimators import (
     hypergradient_scratch,
     hypergradient_sum,
     recursive_estimate,
 )
-from benchmark_utils.oracles import grad_z, project
-from benchmark_utils.sarah import refresh_period
-from benchmark_utils.solver import BilevelSolver
+from benchmark_utils.methods.sampling import draw, draw_several
+from benchmark_utils.methods.sarah import refresh_period
+from benchmark_utils.methods.solver import BilevelSolver
 
 
 class Solver(BilevelSolver):

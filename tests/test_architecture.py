@@ -1,32 +1,46 @@
-"""Who may import what: docs/architecture.md, as a test."""
+"""Who may import what: the folders of the tree are its layers."""
 import ast
 
 import pytest
 from harness import ROOT
 
 UTILS = ROOT / "benchmark_utils"
+KINDS = [
+    f"benchmark_utils.functions.{file.stem}"
+    for file in (UTILS / "functions").glob("*.py")
+    if file.stem not in ("__init__", "oracles", "batches", "derivatives")]
+RUNNERS = ["solvers", "datasets", "plots", "objective"]
 
 # What must not be imported, by the folder or file that must not.
 FORBIDDEN = {
     "solvers": ["datasets", "plots", "objective", "benchmark_utils.dataset",
-                "benchmark_utils.reference", "benchmark_utils.reporting",
-                "benchmark_utils.logistic", "benchmark_utils.quadratic",
-                "benchmark_utils.multinomial",
-                "benchmark_utils.sparse_logistic"],
-    "datasets": ["solvers", "plots", "objective", "benchmark_utils.solver",
-                 "benchmark_utils.oracles", "benchmark_utils.estimators",
+                "benchmark_utils.problem", "benchmark_utils.reference",
+                "benchmark_utils.reporting", *KINDS],
+    "datasets": ["solvers", "plots", "objective", "benchmark_utils.methods",
+                 "benchmark_utils.functions.oracles",
                  "benchmark_utils.reporting"],
     "plots": ["solvers", "datasets", "objective", "numba",
-              "benchmark_utils.solver", "benchmark_utils.oracles"],
-    "benchmark_utils": ["solvers", "datasets", "plots", "objective",
-                        "benchmark_utils.reporting"],
+              "benchmark_utils.methods", "benchmark_utils.functions"],
     "objective.py": ["solvers", "datasets", "plots",
-                     "benchmark_utils.solver", "benchmark_utils.oracles"],
+                     "benchmark_utils.methods", "benchmark_utils.functions"],
+    "benchmark_utils": [*RUNNERS, "benchmark_utils.methods",
+                        "benchmark_utils.reporting",
+                        "benchmark_utils.functions.oracles"],
+    "benchmark_utils/functions": [
+        *RUNNERS, "benchopt", "benchmark_utils.methods",
+        "benchmark_utils.reporting", "benchmark_utils.problem",
+        "benchmark_utils.dataset", "benchmark_utils.reference"],
+    "benchmark_utils/methods": [
+        *RUNNERS, "benchmark_utils.reporting", "benchmark_utils.problem",
+        "benchmark_utils.dataset", "benchmark_utils.reference", *KINDS],
+    "benchmark_utils/reporting": [
+        "solvers", "datasets", "numba", "benchmark_utils.methods",
+        "benchmark_utils.functions", "benchmark_utils.dataset"],
 }
 # The metrics share no code with what they judge.
 INDEPENDENT = ["numba", "benchopt", "benchmark_utils"]
 # Only these know benchopt.
-BENCHOPT = {"solver.py", "dataset.py", "stopping.py"}
+BENCHOPT = {"methods/solver.py", "dataset.py", "stopping.py"}
 
 
 def imports(file):
@@ -48,7 +62,9 @@ def within(name, module):
 @pytest.mark.parametrize("place", sorted(FORBIDDEN))
 def test_imports(place):
     path = ROOT / place
-    for file in [path] if path.is_file() else path.glob("*.py"):
+    files = [path] if path.is_file() else list(path.glob("*.py"))
+    assert files, f"{place} has no files"
+    for file in files:
         for name in imports(file):
             for module in FORBIDDEN[place]:
                 assert not within(name, module), f"{file} imports {name}"
@@ -61,9 +77,11 @@ def test_metrics_are_independent_of_what_they_judge():
 
 
 def test_only_the_base_classes_know_benchopt():
-    for file in UTILS.glob("*.py"):
-        knows = any(within(name, "benchopt") for name in imports(file))
-        assert not knows or file.name in BENCHOPT, file
+    for file in UTILS.rglob("*.py"):
+        place = file.relative_to(UTILS).as_posix()
+        if not place.startswith("reporting/"):
+            knows = any(within(name, "benchopt") for name in imports(file))
+            assert not knows or place in BENCHOPT, file
 
 
 def test_no_solver_imports_another():
@@ -73,7 +91,9 @@ def test_no_solver_imports_another():
 
 
 def test_no_import_cycles():
-    modules = {f"benchmark_utils.{f.stem}": f for f in UTILS.glob("*.py")}
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): file
+        for file in UTILS.rglob("*.py") if file.name != "__init__.py"}
     graph = {
         module: {name for name in imports(file) if name in modules}
         for module, file in modules.items()}

@@ -13,7 +13,7 @@ def test_prototype_passes_the_conformance_check(tmp_path):
                     ignore=shutil.ignore_patterns("__pycache__"))
     (suite / "solvers/gradient_descent.py").write_text(code)
     status, output = run(
-        ["-m", "pytest", "-q", "tests/test_every_solver.py", "-k",
+        ["-m", "pytest", "-q", "tests/solvers/test_every_solver.py", "-k",
          "GradientDescent"], cwd=suite)
     assert status == 0, output
     assert " passed" in output, output

@@ -6,7 +6,7 @@ from harness import make_problem
 from numpy.testing import assert_allclose
 from scipy.differentiate import derivative
 
-from benchmark_utils.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.reference import (
     InnerProblemError,

@@ -1,0 +1,66 @@
+"""Logistic regression on sparse data, which stays sparse."""
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit
+
+from benchmark_utils.functions.batches import (
+    resolve_batch_size,
+)
+from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.sparse_logistic_kernels import (
+    SparseLogisticBatches,
+)
+
+
+class SparseLogisticRegression(LogisticRegression):
+    """``LogisticRegression`` on a sparse matrix: same function, same methods.
+
+    An oracle costs O(non-zeros of the batch + p): the penalty is dense.
+
+    Parameters
+    ----------
+    X : sparse matrix or array, shape (n_samples, n_features)
+    y, reg_parametrization, name, penalty
+        As in ``LogisticRegression``, as are the errors raised.
+    """
+
+    def _signed(self, X, y):
+        rows = sparse.csr_array(X, dtype=float, copy=True)
+        rows.sum_duplicates()
+        rows.data *= np.repeat(y, np.diff(rows.indptr))
+        return rows
+
+    def grad_hessian(self, z, x):
+        """Gradient and Hessian in z; the Hessian is dense."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        hessian = (self.rows.T @ (self.rows * weight[:, None])).toarray()
+        hessian[np.diag_indices_from(hessian)] += self._penalty(x)[0]
+        return self.grad_z(z, x), hessian
+
+    def hessian_operator(self, z, x):
+        """The function v -> Hessian in z times v, for many v."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        r = self._penalty(x)[0]
+        return lambda v: (weight * (self.rows @ v)) @ self.rows + r * v
+
+    def hessian_diagonal(self, z, x):
+        """Diagonal of the Hessian in z, shape (p,)."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        return weight @ self.rows.power(2) + self._penalty(x)[0]
+
+    def hvp(self, z, x, v):
+        """Hessian in z times v, shape (p,)."""
+        return self.hessian_operator(z, x)(v)
+
+    def batches(self, batch_size):
+        """Cut into mini-batches of ``batch_size`` samples, or "full"."""
+        batch_size = resolve_batch_size(batch_size, self.n_samples)
+        return SparseLogisticBatches(
+            self.rows.data, self.rows.indices, self.rows.indptr,
+            self.n_samples, batch_size, -(-self.n_samples // batch_size),
+            self.penalty_code, np.zeros(self.inner_dim),
+            np.zeros(1, np.int64))

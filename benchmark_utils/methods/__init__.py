@@ -1,0 +1,11 @@
+"""What solvers share: a piece is here because two of them need it.
+
+- ``solver``: the base class, with all that is not the algorithm;
+- ``sampling``: the order of the mini-batches;
+- ``estimators``, ``sarah``: directions, hypergradients, recursive estimates;
+- ``linear_systems``: the adjoint variable, by Neumann series or conjugate
+  gradient;
+- ``exact_oracles``, ``black_box``: h and its gradient by SciPy's solvers.
+
+Nothing here knows of a kind of function: ``functions.oracles`` is the door.
+"""

@@ -1,0 +1,120 @@
+"""Directions and gradient estimates that several solvers share."""
+import numpy as np
+
+from benchmark_utils.compiled import descend, jit, kernel
+from benchmark_utils.functions.batches import FULL
+from benchmark_utils.functions.oracles import (
+    cross,
+    directions,
+    grad_z,
+    gradients,
+)
+from benchmark_utils.methods.linear_systems import neumann_product, neumann_sum
+from benchmark_utils.methods.sampling import draw
+
+
+@kernel
+def bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2):
+    """Directions of the single-loop framework, on one pair of batches.
+
+    D_z = g_I, D_v = H_I v + f1_J, D_x = C_I v + f2_J, all at (z, v, x)
+    (Dagréou et al., NeurIPS 2022, section 2).
+
+    Parameters
+    ----------
+    G, F : function
+        Inner and outer function, in batches.
+    i, j : int
+        Inner and outer batch, or ``FULL``.
+    z, v, x : array of float64, shape (p,), (p,), (d,)
+    D_z, D_v, D_x : array of float64, shape (p,), (p,), (d,)
+        Overwritten by the directions.
+    f1, f2 : array of float64, shape (p,), (d,)
+        Scratch space.
+    """
+    directions(G, i, z, x, v, D_z, D_v, D_x)
+    gradients(F, j, z, x, f1, f2)
+    for c in range(z.size):
+        D_v[c] += f1[c]
+    for c in range(x.size):
+        D_x[c] += f2[c]
+
+
+@kernel
+def recursive_estimate(d, new, old, eta):
+    """Update a recursive estimate: d = new + (1 - eta) (d - old), in place.
+
+    ``new`` and ``old`` are taken on the same batches, at the present and at
+    the previous point. eta = 0 is SARAH (Nguyen et al., ICML 2017), 0 < eta
+    < 1 is STORM (Cutkosky and Orabona, NeurIPS 2019), and eta = 1 is the
+    plain mini-batch estimate ``new``.
+    """
+    for c in range(d.size):
+        d[c] = new[c] + (1.0 - eta) * (d[c] - old[c])
+
+
+@kernel
+def inner_sgd(G, inner_batches, z, x, step_size, n_steps, g):
+    """Stochastic gradient steps on z, in place, each on a fresh batch.
+
+    ``g`` (p,) is scratch space.
+    """
+    for _ in range(n_steps):
+        grad_z(G, draw(inner_batches), z, x, g)
+        descend(z, step_size, g)
+
+
+@jit
+def inner_gradient_descent(G, z, x, step_size, n_steps):
+    """Gradient steps on z, in place, each on all samples."""
+    g = np.empty_like(z)
+    for _ in range(n_steps):
+        grad_z(G, FULL, z, x, g)
+        descend(z, step_size, g)
+
+
+@jit
+def hypergradient_scratch(z, x):
+    """Arrays for f1, v, a Hessian-vector product and C v."""
+    return (np.empty_like(z), np.empty_like(z), np.empty_like(z),
+            np.empty_like(x))
+
+
+@kernel
+def hypergradient_sum(G, F, i, j, batches, z, x, eta, out, scratch):
+    """Hypergradient estimate E = f2_J + C_I v, v by ``neumann_sum``.
+
+    Parameters
+    ----------
+    G, F : function
+        Inner and outer function, in batches.
+    i, j : int
+        Batch of the cross derivative and of the gradients of F.
+    batches : array of int64
+        Batches of the Neumann series.
+    z, x : array of float64, shape (p,), (d,)
+    eta : float
+        Step size of the Neumann series.
+    out : array of float64, shape (d,)
+        Overwritten by E.
+    scratch : tuple
+        From ``hypergradient_scratch``.
+    """
+    f1, v, Hv, Cv = scratch
+    gradients(F, j, z, x, f1, out)
+    neumann_sum(G, batches, z, x, f1, eta, v, Hv)
+    cross(G, i, z, x, v, Cv)
+    for c in range(out.size):
+        out[c] += Cv[c]
+
+
+@kernel
+def hypergradient_product(G, F, i, j, batches, z, x, eta, n_terms, out,
+                          scratch):
+    """As ``hypergradient_sum``, with v by ``neumann_product``."""
+    f1, v, Hv, Cv = scratch
+    gradients(F, j, z, x, f1, out)
+    neumann_product(G, batches, z, x, f1, eta, n_terms, v, Hv)
+    cross(G, i, z, x, v, Cv)
+    for c in range(out.size):
+        out[c] += Cv[c]

@@ -1,0 +1,140 @@
+"""Base class of the solvers: everything that is not the algorithm."""
+import numbers
+import zlib
+
+import numpy as np
+from benchopt import BaseSolver
+
+from benchmark_utils import checks
+from benchmark_utils.methods.sampling import make_sampler
+
+
+class BilevelSolver(BaseSolver):
+    """A solver that benchopt samples through its callback.
+
+    A subclass has a docstring (the citation), ``name``, ``parameters``,
+    ``start`` if it has a state of its own, ``advance``, and the compiled
+    function that ``advance`` calls. It may use
+
+    - ``G``, ``F``: inner and outer function for the compiled oracles, in
+      batches of ``batch_size``;
+    - ``inner_batches``, ``outer_batches``: samplers for ``draw``;
+    - ``z``, ``x``: inner and outer variable, to be updated in place;
+    - ``t``: number of iterations done;
+    - ``rng``: for any other random choice.
+
+    All of them are made anew at the start of each run from the problem and
+    the seed, so that nothing is left of a warm-up.
+    """
+
+    #: What each parameter may be. A subclass extends it for its own.
+    constraints = {
+        "step_size": checks.positive,
+        "outer_ratio": checks.positive,
+        "eval_freq": checks.n_steps,
+        "n_inner_steps": checks.n_steps,
+        "n_neumann_steps": checks.n_steps,
+    }
+
+    #: Arrays that must stay finite, beside z and x. Extended likewise.
+    state_names = ("z", "x")
+
+    def set_objective(self, problem):
+        """Check the parameters and lay out the data, before any timing.
+
+        Raises
+        ------
+        ValueError
+            Naming a parameter, its value and what is allowed.
+        """
+        for name in self._parameters:
+            self._unify_type(name)
+            if name == "batch_size":
+                checks.batch_size(
+                    self.batch_size, problem.inner.n_samples,
+                    problem.outer.n_samples)
+            elif name in self.constraints:
+                self.constraints[name](name, getattr(self, name))
+        self.problem = problem
+        self._compiled = getattr(self, "_compiled", set())
+        self.G, self.F = problem.batches(getattr(self, "batch_size", "full"))
+        # The sampling depends on the method, not on its parameters: two step
+        # sizes, or two values of eval_freq, see the same batches.
+        self._seed = [
+            self.get_seed(use_dataset=True, use_repetition=True),
+            zlib.crc32(self.name.encode()),
+        ]
+
+    def _unify_type(self, name):
+        """Make a number of whatever type a plain float or int.
+
+        What is compiled for the type of the default then serves all of them,
+        and a small NumPy integer cannot overflow in the iterations.
+        """
+        value = getattr(self, name)
+        default, *_ = type(self).parameters.get(name, [None])
+        try:
+            if (checks.is_number(value, numbers.Integral)
+                    and not isinstance(default, float)):
+                setattr(self, name, int(value))
+            elif checks.is_number(value):
+                setattr(self, name, float(value))
+        except OverflowError:
+            pass  # Too large for a float: the check will say so.
+
+    def warm_up(self):
+        """Compile, or load from the disk cache, outside the timing."""
+        # benchopt warms up a solver once, but then runs it on all datasets,
+        # and each kind of function needs its own compilation.
+        kind = type(self.G), type(self.F)
+        if kind not in self._compiled:
+            self._compiled.add(kind)
+            remaining_calls = iter([True, False])
+            self.run(lambda: next(remaining_calls))
+
+    def pre_run_hook(self, stop_val):
+        """Warm up for the dataset at hand. Not timed."""
+        self.warm_up()
+
+    def run(self, callback):
+        """Iterate until benchopt has seen enough. This is what is timed."""
+        self._reset()
+        self.start()
+        while callback():
+            # Once diverged, go straight to the evaluation that will say so.
+            if self._is_finite():
+                self.advance(self.eval_freq)
+                self.t += self.eval_freq
+
+    def _reset(self):
+        self.rng = np.random.default_rng(self._seed)
+        self.inner_batches = make_sampler(self.G.n_batches, self.rng)
+        self.outer_batches = make_sampler(self.F.n_batches, self.rng)
+        self.G.oracle_calls[0] = self.F.oracle_calls[0] = 0
+        self.z = self.problem.inner_start.copy()
+        self.x = self.problem.outer_start.copy()
+        self.t = 0
+
+    def _is_finite(self):
+        return all(
+            np.all(np.isfinite(getattr(self, name)))
+            for name in self.state_names
+        )
+
+    def start(self):
+        """Set up what the method carries along beside z and x."""
+
+    def advance(self, n_iterations):
+        """Do this many iterations, from iteration ``self.t`` on.
+
+        A solver that iterates in a library overrides ``run`` instead.
+        """
+        raise TypeError(f"{self.name} overrides neither advance nor run")
+
+    def get_result(self):
+        """The pair that ``Objective.evaluate_result`` judges."""
+        return dict(
+            inner_var=self.z.copy(), outer_var=self.x.copy(),
+            oracle_calls=int(self.G.oracle_calls[0]
+                             + self.F.oracle_calls[0]),
+        )
