@@ -5,6 +5,7 @@ from benchmark_utils.compiled import decay, descend, jit
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import (
     bilevel_directions,
+    like_point,
     recursive_estimate,
 )
 from benchmark_utils.methods.sampling import draw
@@ -65,12 +66,12 @@ class Solver(BilevelSolver):
 @jit
 def ma_soba(G, F, inner_batches, outer_batches, z, v, x, d, step_size,
             outer_ratio, theta, t_start, n_iterations):
-    D_z, D_v, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
-    D_x, f2 = np.empty_like(x), np.empty_like(x)
+    point, D, scratch = (z, v, x), like_point(z, x), like_point(z, x)
+    D_z, D_v, D_x = D
     for t in range(t_start, t_start + n_iterations):
         i, j = draw(inner_batches), draw(outer_batches)
         # D_z = g_i,  D_v = H_i v + f1_j,  D_x = C_i v + f2_j
-        bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2)
+        bilevel_directions(G, F, i, j, point, D, scratch)
 
         # d = (1 - theta_t) d + theta_t D_x: old and new estimate coincide.
         theta_t = min(1.0, decay(theta, t, 0.5))

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmark_utils.compiled import decay, descend, jit
 from benchmark_utils.functions.oracles import project
-from benchmark_utils.methods.estimators import bilevel_directions
+from benchmark_utils.methods.estimators import bilevel_directions, like_point
 from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.solver import BilevelSolver
 
@@ -52,12 +52,12 @@ class Solver(BilevelSolver):
 @jit
 def soba(G, F, inner_batches, outer_batches, z, v, x, step_size,
          outer_ratio, t_start, n_iterations):
-    D_z, D_v, f1 = np.empty_like(z), np.empty_like(z), np.empty_like(z)
-    D_x, f2 = np.empty_like(x), np.empty_like(x)
+    point, D, scratch = (z, v, x), like_point(z, x), like_point(z, x)
+    D_z, D_v, D_x = D
     for t in range(t_start, t_start + n_iterations):
         i, j = draw(inner_batches), draw(outer_batches)
         # D_z = g_i,  D_v = H_i v + f1_j,  D_x = C_i v + f2_j
-        bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2)
+        bilevel_directions(G, F, i, j, point, D, scratch)
 
         rho = decay(step_size, t, 0.5)
         descend(z, rho, D_z)

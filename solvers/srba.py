@@ -6,7 +6,11 @@ from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import bilevel_directions
 from benchmark_utils.methods.sampling import draw
-from benchmark_utils.methods.sarah import refresh_period, sarah_directions
+from benchmark_utils.methods.sarah import (
+    refresh_period,
+    sarah_directions,
+    sarah_scratch,
+)
 from benchmark_utils.methods.solver import BilevelSolver
 
 
@@ -72,20 +76,16 @@ def srba(G, F, inner_batches, outer_batches, point, previous, D, step_size,
     z, v, x = point
     z_old, v_old, x_old = previous
     D_z, D_v, D_x = D
-    D_now = np.empty_like(z), np.empty_like(v), np.empty_like(x)
-    D_old = np.empty_like(z), np.empty_like(v), np.empty_like(x)
-    f1, f2 = np.empty_like(z), np.empty_like(x)
+    scratch = sarah_scratch(z, x)
     rho, gamma = step_size, step_size / outer_ratio
     for t in range(t_start, t_start + n_iterations):
         # Drawn where unused too: iteration t sees the same i, j for all q.
         i, j = draw(inner_batches), draw(outer_batches)
         if t % q == 0:
-            bilevel_directions(
-                G, F, FULL, FULL, z, v, x, D_z, D_v, D_x, f1, f2)
+            bilevel_directions(G, F, FULL, FULL, point, D, scratch[2])
         else:
             # D += D_ij(z, v, x) - D_ij(z_old, v_old, x_old)
-            sarah_directions(
-                G, F, i, j, point, previous, D, D_now, D_old, f1, f2)
+            sarah_directions(G, F, i, j, point, previous, D, scratch)
 
         assign(z_old, z)
         assign(v_old, v)

@@ -13,8 +13,14 @@ from benchmark_utils.methods.linear_systems import neumann_product, neumann_sum
 from benchmark_utils.methods.sampling import draw
 
 
+@jit
+def like_point(z, x):
+    """Arrays of the shapes of (z, v, x), not filled: directions, scratch."""
+    return np.empty_like(z), np.empty_like(z), np.empty_like(x)
+
+
 @kernel
-def bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2):
+def bilevel_directions(G, F, i, j, point, D, scratch):
     """Directions of the single-loop framework, on one pair of batches.
 
     D_z = g_I, D_v = H_I v + f1_J, D_x = C_I v + f2_J, all at (z, v, x)
@@ -26,12 +32,14 @@ def bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2):
         Inner and outer function, in batches.
     i, j : int
         Inner and outer batch, or ``FULL``.
-    z, v, x : array of float64, shape (p,), (p,), (d,)
-    D_z, D_v, D_x : array of float64, shape (p,), (p,), (d,)
-        Overwritten by the directions.
-    f1, f2 : array of float64, shape (p,), (d,)
-        Scratch space.
+    point : tuple of arrays of float64, shape (p,), (p,), (d,)
+        z, v and x.
+    D, scratch : tuple of arrays
+        As ``like_point`` makes them. D is overwritten by the directions.
     """
+    z, v, x = point
+    D_z, D_v, D_x = D
+    f1, _, f2 = scratch
     directions(G, i, z, x, v, D_z, D_v, D_x)
     gradients(F, j, z, x, f1, f2)
     for c in range(z.size):

@@ -1,7 +1,8 @@
 """SARAH: when its estimates start afresh, and how they are updated."""
-from benchmark_utils.compiled import kernel
+from benchmark_utils.compiled import jit, kernel
 from benchmark_utils.methods.estimators import (
     bilevel_directions,
+    like_point,
     recursive_estimate,
 )
 
@@ -16,9 +17,14 @@ def refresh_period(G, F, period_frac):
     return max(1, int(min(period_frac * epoch, 2.0**62)))
 
 
+@jit
+def sarah_scratch(z, x):
+    """Scratch space of ``sarah_directions``."""
+    return like_point(z, x), like_point(z, x), like_point(z, x)
+
+
 @kernel
-def sarah_directions(G, F, i, j, point, previous, D, D_now, D_previous, f1,
-                     f2):
+def sarah_directions(G, F, i, j, point, previous, D, scratch):
     """Update D_z, D_v and D_x by their change since the previous point.
 
     D <- D + D_ij(z, v, x) - D_ij(previous z, v, x)
@@ -38,14 +44,11 @@ def sarah_directions(G, F, i, j, point, previous, D, D_now, D_previous, f1,
         (z, v, x) now, and where D was last updated.
     D : tuple of arrays of float64, shape (p,), (p,), (d,)
         D_z, D_v and D_x, updated in place.
-    D_now, D_previous : tuple of arrays, as D
-        Scratch space.
-    f1, f2 : array of float64, shape (p,), (d,)
-        Scratch space.
+    scratch : tuple of 3 tuples of arrays
+        As ``sarah_scratch`` makes them.
     """
-    for (z, v, x), (out_z, out_v, out_x) in (
-            (point, D_now), (previous, D_previous)):
-        bilevel_directions(
-            G, F, i, j, z, v, x, out_z, out_v, out_x, f1, f2)
+    D_now, D_previous, others = scratch
+    bilevel_directions(G, F, i, j, point, D_now, others)
+    bilevel_directions(G, F, i, j, previous, D_previous, others)
     for k in range(3):
         recursive_estimate(D[k], D_now[k], D_previous[k], 0.0)

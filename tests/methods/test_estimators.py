@@ -31,7 +31,9 @@ def problem(request):
 def all_directions(problem, G, F, i, j, z, v, x):
     D_z, D_v, f1 = (np.full_like(z, np.nan) for _ in range(3))
     D_x, f2 = (np.full_like(x, np.nan) for _ in range(2))
-    bilevel_directions(G, F, i, j, z, v, x, D_z, D_v, D_x, f1, f2)
+    bilevel_directions(
+        G, F, i, j, (z, v, x), (D_z, D_v, D_x),
+        (f1, np.empty_like(z), f2))
     return np.concatenate([D_z, D_v, D_x])
 
 

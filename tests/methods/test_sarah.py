@@ -16,9 +16,8 @@ def update(problem, G, F, i, j, point, previous, D):
         return tuple(map(np.empty_like, D))
 
     D = tuple(d.copy() for d in D)
-    f1, _, f2 = scratch()
-    sarah_directions(G, F, i, j, point, previous, D, scratch(), scratch(),
-                     f1, f2)
+    sarah_directions(G, F, i, j, point, previous, D,
+                     (scratch(), scratch(), scratch()))
     return D
 
 
