@@ -3,9 +3,16 @@ import numpy as np
 from numba import njit
 from numba.core.registry import CPUDispatcher
 
+from benchmark_utils.cache import Cache
+
 # No "nnan" and no "ninf": overflow and NaN must behave, so that a diverging
 # run is seen to diverge.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
+
+
+def _cached(dispatcher):
+    dispatcher._cache = Cache(dispatcher.py_func)
+    return dispatcher
 
 
 def jit(function):
@@ -21,7 +28,7 @@ def jit(function):
     dispatcher
         Division by zero gives inf or NaN instead of raising.
     """
-    return njit(cache=True, fastmath=FASTMATH, error_model="numpy")(function)
+    return _cached(njit(fastmath=FASTMATH, error_model="numpy")(function))
 
 
 class _Kernel(CPUDispatcher):
@@ -49,23 +56,24 @@ def kernel(function):
     Without an entry from Python a solver compiles a quarter faster, and a
     call from there raises a TypeError.
     """
-    dispatcher = njit(
-        cache=True, fastmath=FASTMATH, error_model="numpy", _nrt=False,
-        no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    dispatcher = _cached(njit(
+        fastmath=FASTMATH, error_model="numpy", _nrt=False,
+        no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
     dispatcher.__class__ = _Kernel
     return dispatcher
 
 
 def inlined(function):
     """Compile as ``jit``, and copy the code to wherever it is called."""
-    return njit(cache=True, fastmath=FASTMATH, error_model="numpy",
-                inline="always")(function)
+    return _cached(njit(fastmath=FASTMATH, error_model="numpy",
+                        inline="always")(function))
 
 
 # LLVM calls math.exp lane by lane. The function below is straight-line
 # arithmetic, so that a loop over samples becomes vector instructions. It must
 # not be compiled with "reassoc", which would cancel the rounding trick.
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+@_cached
+@njit(fastmath={"contract"}, error_model="numpy")
 def exp(x):
     """Exponential that LLVM can vectorise, within 1 ulp of the exact value.
 

@@ -2,8 +2,9 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.compiled import descend, jit, kernel
-from benchmark_utils.functions.batches import FULL, batch_size_of, batch_weight
+from benchmark_utils.functions.batches import FULL, batch_size_of
 from benchmark_utils.functions.oracles import (
+    add_entries,
     add_samples,
     directions,
     directions_by_sample,
@@ -77,7 +78,8 @@ class Solver(BilevelSolver):
         self.by_sample = has_oracles_by_sample(G) and has_oracles_by_sample(F)
         if self.by_sample:
             # Memories of the weights in g, H v, C v, f1 and f2.
-            (K, E), (K_F, E_F) = G.weights_per_sample, F.weights_per_sample
+            K, E = G.n_weights, G.n_outer_weights
+            K_F, E_F = F.n_weights, F.n_outer_weights
             self.shapes = [(n, K), (n, K), (n, E), (m, K_F), (m, E_F)]
             self.sizes = [p, p, E * d, p, E_F * d]
             needed = 8 * (n * (2 * K + E) + m * (K_F + E_F) + sum(self.sizes))
@@ -174,16 +176,6 @@ def fill_weights(G, F, z, v, x, memory, average):
     add_entries(G, FULL, m_Cv, Cv, a_Cv)
     add_samples(F, FULL, m_f1, f1, a_f1)
     add_entries(F, FULL, m_f2, f2, a_f2)
-
-
-@kernel
-def add_entries(f, k, weights, out, average):
-    """As ``add_samples``, in x, where samples have an entry there."""
-    scale, first = batch_weight(f, k), max(k, 0) * f.batch_size
-    if weights.shape[1] == 1:
-        for i in range(batch_size_of(f, k)):
-            out[first + i] += scale * weights[i, 0]
-            average[first + i] += weights[i, 0] / f.n_samples
 
 
 @kernel

@@ -3,7 +3,7 @@ import numpy as np
 from scipy.differentiate import derivative
 
 from benchmark_utils.functions import oracles
-from benchmark_utils.functions.batches import FULL, batch_size_of, batch_weight
+from benchmark_utils.functions.batches import FULL, batch_size_of
 
 
 def check_problem(problem, seed=0, rtol=1e-6):
@@ -156,7 +156,7 @@ def _assert_close(actual, expected, rtol, what, scale=0.0):
 
 _COUNTS = {"grad_z": 1, "grad_x": 1, "hvp": 1, "cross": 1, "gradients": 2,
            "directions": 3, "value": 0, "gradients_by_sample": 2,
-           "directions_by_sample": 3, "add_samples": 0}
+           "directions_by_sample": 3, "add_samples": 0, "add_entries": 0}
 
 
 def _call(batched, batch, key, z, x, v):
@@ -212,36 +212,30 @@ def _call_all(batched, batch, z, x, v, where):
 
 def _call_by_sample(batched, batch, z, x, v, size, counted, where):
     """Derivatives of a linear model, from the weights of its samples."""
-    in_z, in_x = batched.weights_per_sample
+    in_z, in_x = batched.n_weights, batched.n_outer_weights
     w_grad, w_hvp = np.full((2, size, in_z), np.nan)
     w_x, w_cross = np.full((2, size, in_x), np.nan)
     both = np.full(z.size, np.nan), np.full(x.size, np.nan)
     three = tuple(np.full(s, np.nan) for s in (z.size, z.size, x.size))
     n_batches = 1 if batch == FULL else batched.n_batches
 
-    def add(weights, out):
-        before, average = out.copy(), np.zeros(z.size)
-        counted("add_samples", lambda: oracles.add_samples(
+    def add(key, weights, out):
+        before, average = out.copy(), np.zeros(out.size)
+        counted(key, lambda: getattr(oracles, key)(
             batched, batch, weights, out, average))
         _assert_close(n_batches * average, out - before, 1e-9,
-                      f"{where}: average of add_samples")
-
-    def add_entries(weights, out):
-        if in_x:
-            first = max(batch, 0) * batched.batch_size
-            scale = batch_weight.py_func(batched, batch)
-            out[first:first + size] += scale * weights[:, 0]
+                      f"{where}: average of {key}")
 
     counted("gradients_by_sample", lambda: oracles.gradients_by_sample(
         batched, batch, z, x, w_grad, w_x, *both))
-    add(w_grad, both[0])
-    add_entries(w_x, both[1])
+    add("add_samples", w_grad, both[0])
+    add("add_entries", w_x, both[1])
     w_grad[:] = np.nan
     counted("directions_by_sample", lambda: oracles.directions_by_sample(
         batched, batch, z, x, v, w_grad, w_hvp, w_cross, *three))
-    add(w_grad, three[0])
-    add(w_hvp, three[1])
-    add_entries(w_cross, three[2])
+    add("add_samples", w_grad, three[0])
+    add("add_samples", w_hvp, three[1])
+    add("add_entries", w_cross, three[2])
     return [("gradients_by_sample", ["grad_z", "grad_x"], both),
             ("directions_by_sample", ["grad_z", "hvp", "cross"], three)]
 

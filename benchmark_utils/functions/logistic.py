@@ -9,6 +9,7 @@ from benchmark_utils.functions.batches import (
 )
 from benchmark_utils.functions.chunks import in_chunks
 from benchmark_utils.functions.logistic_kernels import LogisticBatches
+from benchmark_utils.functions.oracles import bind
 
 # Samples are laid out in chunks that stay in the first-level cache while
 # they are read twice: 128 samples of 22 features are 22 KiB.
@@ -144,9 +145,9 @@ class LogisticRegression:
         batch_size = resolve_batch_size(batch_size, n)
         rows, per_batch = in_chunks(self.rows, batch_size, _MAX_CHUNK)
         chunk_size = rows.shape[2]
-        return LogisticBatches(
+        return bind(LogisticBatches(
             rows, n, batch_size, -(-n // batch_size), per_batch,
             self.penalty_code,
             np.zeros(chunk_size), np.zeros(chunk_size), np.zeros(p),
             np.zeros(1, np.int64),
-        )
+        ))

@@ -215,13 +215,6 @@ def cross(f, batch, z, x, v, out):
 
 
 @kernel
-def gradients(f, batch, z, x, out_z, out_x):
-    """The oracle ``gradients``."""
-    oracles.grad_z(f, batch, z, x, out_z)
-    grad_x(f, batch, z, x, out_x)
-
-
-@kernel
 def project(f, x):
     """The oracle ``project``: x >= 0 for the linear parametrization."""
     if f.penalty == 2 or f.penalty == 4:
@@ -279,6 +272,12 @@ def _hvp(f, batch, z, x, v, out):
 
 
 @kernel
+def _gradients(f, batch, z, x, out_z, out_x):
+    _grad_z(f, batch, z, x, out_z)
+    grad_x(f, batch, z, x, out_x)
+
+
+@kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     scale = batch_weight(f, batch)
     set_penalties(f, x)
@@ -295,6 +294,6 @@ def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
 
 oracles.register(
     LogisticBatches, value=_value, grad_z=_grad_z, grad_x=grad_x, hvp=_hvp,
-    cross=cross, gradients=gradients, directions=_directions,
+    cross=cross, gradients=_gradients, directions=_directions,
     project=project,
 )

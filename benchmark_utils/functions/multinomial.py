@@ -9,6 +9,7 @@ from benchmark_utils.functions.batches import (
 )
 from benchmark_utils.functions.chunks import in_chunks
 from benchmark_utils.functions.multinomial_kernels import MultinomialBatches
+from benchmark_utils.functions.oracles import bind
 
 # Samples are laid out in chunks that stay in the second-level cache while
 # they are read once for each pair of classes.
@@ -212,7 +213,7 @@ class MultinomialLogistic:
         # Those that fill up are 0, and become -1.
         labels, _ = in_chunks(self.y[:, None] + 1.0, batch_size, _MAX_CHUNK)
         chunk_size = rows.shape[2]
-        return MultinomialBatches(
+        return bind(MultinomialBatches(
             rows, labels[:, 0].astype(np.int64) - 1, n, batch_size,
             -(-n // batch_size), per_batch, self.n_classes,
             _CODES[self.outer], self.ridge,
@@ -220,4 +221,4 @@ class MultinomialLogistic:
             *(np.zeros(chunk_size) for _ in range(6)),
             np.zeros(self.outer_dim), np.zeros(self.inner_dim),
             np.zeros(1, np.int64),
-        )
+        ))

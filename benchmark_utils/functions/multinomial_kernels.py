@@ -469,6 +469,15 @@ def _add_samples(f, batch, weights, out, average):
 
 
 @kernel
+def _add_entries(f, batch, weights, out, average):
+    scale, first = batch_weight(f, batch), max(batch, 0) * f.batch_size
+    if f.outer == 1:
+        for i in range(batch_size_of(f, batch)):
+            out[first + i] += scale * weights[i, 0]
+            average[first + i] += weights[i, 0] / f.n_samples
+
+
+@kernel
 def _project(f, x):
     pass
 
@@ -478,4 +487,5 @@ oracles.register(
     hvp=_hvp, cross=_cross, gradients=_gradients, directions=_directions,
     project=_project, directions_by_sample=_directions_by_sample,
     gradients_by_sample=_gradients_by_sample, add_samples=_add_samples,
+    add_entries=_add_entries,
 )

@@ -1,10 +1,10 @@
 """The oracles: how a compiled solver asks a function for its derivatives.
 
 A *function* is the inner function G or the outer function F of a problem,
-cut into batches (``LogisticBatches``, ``QuadraticBatches``, ...). A solver
-calls the oracles below on it, without knowing which kind it is; Numba
-resolves each call at compile time to the kernel that the kind registered.
-From plain Python, the same names call the same compiled kernels.
+cut into batches. A solver calls the oracles below on it, without knowing
+which kind it is: the kernel that the kind has registered is called by its
+address (``indirect``), so that a solver is compiled once for all kinds. From
+plain Python, the same names call the same compiled kernels.
 
 ==========================================  ===============================
 call                                        writes (``out``, 1-D, float64)
@@ -33,7 +33,8 @@ sample, loss_i may also depend on x_i: the sample enters a derivative in x as
 one number, in that entry. A kind that is a linear model may also register
 the oracles below, which leave the combination to the caller. The attribute
 ``weights_per_sample`` of its batches is (K, E), with E = 1, or E = 0 where no
-loss depends on x.
+loss depends on x; a solver finds them as ``n_weights`` and
+``n_outer_weights``.
 
 ==========================================  ===============================
 call                                        writes
@@ -46,6 +47,8 @@ w_grad, w_x, out_z, out_x)``                and the weights of the samples
 ``add_samples(f, batch, weights, out,       out += the combination, for
 average)``                                  the batch; average += its part
                                             in the average over batches
+``add_entries(f, batch, weights, out,       the same in x, where each sample
+average)``                                  has an entry of its own
 ==========================================  ===============================
 
 ``w_grad`` and ``w_hvp`` have shape (size, K), ``w_cross`` and ``w_x`` have
@@ -53,27 +56,63 @@ shape (size, E); the first rows are those of the samples of the batch, in
 order. ``out`` (p,) gets the sum of the outer products of weights[i] and a_i
 times ``batch_weight(f, batch)``, ``average`` the sum divided by the number of
 all samples. The first two count as ``directions`` and ``gradients``, the
-third does not count.
+others do not count.
 """
+import numpy as np
 from numba import types
-from numba.core.typing.templates import AbstractTemplate, infer_global
 
 from benchmark_utils.compiled import jit
+from benchmark_utils.functions.indirect import (
+    Function,
+    address_of,
+    in_memory,
+    indirect,
+    layout_of,
+)
 
+_BATCH = types.int64
+_VECTOR = types.Array(types.float64, 1, "C")
+_WEIGHTS = types.Array(types.float64, 2, "C")
+
+# The arguments after the function, and the result, of each oracle.
+_ORACLES = {
+    "value": ((_BATCH, _VECTOR, _VECTOR), types.float64),
+    "grad_z": ((_BATCH, *[_VECTOR] * 3), types.none),
+    "grad_x": ((_BATCH, *[_VECTOR] * 3), types.none),
+    "hvp": ((_BATCH, *[_VECTOR] * 4), types.none),
+    "cross": ((_BATCH, *[_VECTOR] * 4), types.none),
+    "gradients": ((_BATCH, *[_VECTOR] * 4), types.none),
+    "directions": ((_BATCH, *[_VECTOR] * 6), types.none),
+    "project": ((_VECTOR,), types.none),
+}
+_ORACLES_BY_SAMPLE = {
+    "directions_by_sample": (
+        (_BATCH, *[_VECTOR] * 3, *[_WEIGHTS] * 3, *[_VECTOR] * 3),
+        types.none),
+    "gradients_by_sample": (
+        (_BATCH, *[_VECTOR] * 2, *[_WEIGHTS] * 2, *[_VECTOR] * 2),
+        types.none),
+    "add_samples": ((_BATCH, _WEIGHTS, _VECTOR, _VECTOR), types.none),
+    "add_entries": ((_BATCH, _WEIGHTS, _VECTOR, _VECTOR), types.none),
+}
+_ALL = {**_ORACLES, **_ORACLES_BY_SAMPLE}
+
+# Of each kind, by the type of its batches: its kernels by their names.
 _KERNELS = {}
 
 
-def register(function_type, **kernels):
+def register(batches_type, **kernels):
     """Give the kernels of a kind of function.
 
     Parameters
     ----------
-    function_type : type
-        The ``NamedTuple`` that holds the data of the function.
+    batches_type : type
+        The ``NamedTuple`` of arrays, int and float that holds the batches of
+        the kind: the first argument of each kernel.
     **kernels : dispatcher
-        One compiled function for each name in the first table above, with
-        exactly the arguments given there; for a linear model, also for each
-        in the second, or for none.
+        One ``kernel`` for each name in the first table above, with exactly
+        the arguments given there; for a linear model, also for each in the
+        second, or for none.
 
     Raises
     ------
@@ -86,22 +125,53 @@ def register(function_type, **kernels):
     wrong = allowed.symmetric_difference(kernels)
     if wrong:
         raise ValueError(
-            f"kernels of {function_type.__name__}: missing or unknown "
+            f"kernels of {batches_type.__name__}: missing or unknown "
             f"{sorted(wrong)}, allowed are exactly {sorted(allowed)}"
         )
-    _KERNELS[function_type] = kernels
+    _KERNELS[batches_type] = kernels
+
+
+def bind(batches):
+    """The batches of a kind as a function that any solver can call.
+
+    The kernels are compiled, or loaded from the disk cache, here.
+
+    Parameters
+    ----------
+    batches : NamedTuple
+        Of a registered type, with the attributes ``n_samples``,
+        ``batch_size``, ``n_batches`` and ``oracle_calls`` and, for a linear
+        model, ``weights_per_sample``.
+
+    Returns
+    -------
+    Function
+
+    Raises
+    ------
+    TypeError
+        If the type is not registered, a field is no array, int or float, or
+        a kernel does not return what its oracle must.
+    """
+    kernels = _KERNELS.get(type(batches))
+    if kernels is None:
+        raise TypeError(
+            f"{type(batches).__name__} has no kernels: give them by "
+            "oracles.register")
+    layout = layout_of(batches)
+    addresses = [
+        address_of(kernels[name], (layout, *arguments), result)
+        if name in kernels else 0
+        for name, (arguments, result) in _ALL.items()]
+    return Function(
+        np.array(addresses), in_memory(batches), batches.oracle_calls,
+        batches.n_samples, batches.batch_size, batches.n_batches,
+        *getattr(batches, "weights_per_sample", (0, 0)))
 
 
 def has_oracles_by_sample(f):
     """Whether a function has the oracles of the second table (bool)."""
-    return "add_samples" in _KERNELS[type(f)]
-
-
-def _kernel(name, numba_type):
-    """Kernel for a Numba type, or None where the type is no function."""
-    if isinstance(numba_type, types.NamedTuple):
-        return _KERNELS.get(numba_type.instance_class, {}).get(name)
-    return None
+    return f.n_weights > 0
 
 
 def value(f, batch, z, x):
@@ -161,34 +231,13 @@ def add_samples(f, batch, weights, out, average):
     _add_samples(f, batch, weights, out, average)
 
 
-class _Oracle(AbstractTemplate):
-    """Types the call of an oracle in compiled code as one of its kernel.
-
-    ``numba.extending.overload`` would do the same through one more function
-    for each oracle and kind, which takes a fifth of a second to compile.
-    """
-
-    def generic(self, args, kws):
-        kernel = _kernel(self.key.__name__, args[0])
-        if kernel is None:
-            return None
-        dispatcher = types.Dispatcher(kernel)
-        signature = dispatcher.get_call_type(self.context, args, kws)
-        self.compiled[signature.args] = dispatcher.get_overload(signature)
-        return signature
-
-    def get_impl_key(self, signature):
-        return self.compiled[signature.args]
+def add_entries(f, batch, weights, out, average):
+    """Add the entries of a batch to out (d,) and average (d,)."""
+    _add_entries(f, batch, weights, out, average)
 
 
-_ORACLES = ("value", "grad_z", "grad_x", "hvp", "cross", "gradients",
-            "directions", "project")
-_ORACLES_BY_SAMPLE = (
-    "directions_by_sample", "gradients_by_sample", "add_samples")
-for _name in _ORACLES + _ORACLES_BY_SAMPLE:
-    _oracle = globals()[_name]
-    infer_global(_oracle, types.Function(
-        type(_name, (_Oracle,), {"key": _oracle, "compiled": {}})))
+for _position, (_name, _types) in enumerate(_ALL.items()):
+    indirect(globals()[_name], _position, *_types)
 
 
 # The entries from Python: kernels have none.
@@ -247,3 +296,8 @@ def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
 @jit
 def _add_samples(f, batch, weights, out, average):
     add_samples(f, batch, weights, out, average)
+
+
+@jit
+def _add_entries(f, batch, weights, out, average):
+    add_entries(f, batch, weights, out, average)

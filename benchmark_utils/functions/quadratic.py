@@ -5,6 +5,7 @@ import numpy as np
 from benchmark_utils.functions.batches import (
     resolve_batch_size,
 )
+from benchmark_utils.functions.oracles import bind
 from benchmark_utils.functions.quadratic_kernels import QuadraticBatches
 
 
@@ -78,14 +79,14 @@ class Quadratic:
         """Cut into mini-batches of ``batch_size`` samples, or "full"."""
         n, d, p = self.C.shape
         batch_size = resolve_batch_size(batch_size, n)
-        return QuadraticBatches(
+        return bind(QuadraticBatches(
             *(np.ascontiguousarray(coefficient.reshape(n, -1), dtype=float)
               for coefficient in (self.A, self.B, self.C, self.a, self.b)),
             n, batch_size, -(-n // batch_size),
             np.zeros(p * p), np.zeros(d * d), np.zeros(d * p),
             np.zeros(p), np.zeros(d), np.zeros(p), np.zeros(d),
             np.zeros(1, np.int64),
-        )
+        ))
 
 
 def minimise_quadratic(inner, outer):

@@ -8,6 +8,7 @@ from benchmark_utils.functions.batches import (
     resolve_batch_size,
 )
 from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.oracles import bind
 from benchmark_utils.functions.sparse_logistic_kernels import (
     SparseLogisticBatches,
 )
@@ -59,8 +60,8 @@ class SparseLogisticRegression(LogisticRegression):
     def batches(self, batch_size):
         """Cut into mini-batches of ``batch_size`` samples, or "full"."""
         batch_size = resolve_batch_size(batch_size, self.n_samples)
-        return SparseLogisticBatches(
+        return bind(SparseLogisticBatches(
             self.rows.data, self.rows.indices, self.rows.indptr,
             self.n_samples, batch_size, -(-self.n_samples // batch_size),
             self.penalty_code, np.zeros(self.inner_dim),
-            np.zeros(1, np.int64))
+            np.zeros(1, np.int64)))

@@ -12,7 +12,6 @@ from benchmark_utils.functions.batches import (
 from benchmark_utils.functions.logistic_kernels import (
     cross,
     grad_x,
-    gradients,
     penalty_value,
     project,
     set_cross,
@@ -122,6 +121,12 @@ def _hvp(f, batch, z, x, v, out):
 
 
 @kernel
+def _gradients(f, batch, z, x, out_z, out_x):
+    _grad_z(f, batch, z, x, out_z)
+    grad_x(f, batch, z, x, out_x)
+
+
+@kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     scale, first = batch_weight(f, batch), _first(f, batch)
     set_penalties(f, x)
@@ -171,9 +176,15 @@ def _add_samples(f, batch, weights, out, average):
                           weights[k, 0] / f.n_samples, average)
 
 
+@kernel
+def _add_entries(f, batch, weights, out, average):
+    pass  # x has no entry of a sample.
+
+
 oracles.register(
     SparseLogisticBatches, value=_value, grad_z=_grad_z, grad_x=grad_x,
-    hvp=_hvp, cross=cross, gradients=gradients, directions=_directions,
+    hvp=_hvp, cross=cross, gradients=_gradients, directions=_directions,
     project=project, directions_by_sample=_directions_by_sample,
     gradients_by_sample=_gradients_by_sample, add_samples=_add_samples,
+    add_entries=_add_entries,
 )

@@ -183,7 +183,7 @@ def test_register_wants_exactly_the_oracles():
     with pytest.raises(ValueError, match="missing or unknown"):
         oracles.register(tuple, value=None)
     one_by_sample = dict.fromkeys([*oracles._ORACLES, "add_samples"])
-    with pytest.raises(ValueError, match=r"unknown \['directions_by_sample'"):
+    with pytest.raises(ValueError, match=r"unknown \['add_entries'"):
         oracles.register(tuple, **one_by_sample)
 
 
