@@ -48,7 +48,7 @@ def main():
     parser.add_argument("dataset")
     parser.add_argument("--starts", type=int, default=60)
     options = parser.parse_args()
-    problem = make_problem(options.dataset)
+    problem = make_problem(options.dataset, in_order=False)
     rng = np.random.default_rng(0)
     lowest = np.inf
     values = []

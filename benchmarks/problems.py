@@ -103,7 +103,7 @@ def main():
             (dataset, chosen) for dataset, grid
             in BENCHMARK.check_dataset_patterns(options.datasets)
             for chosen in product_param(grid)]:
-        problem = make_problem(dataset.name, **parameters)
+        problem = make_problem(dataset.name, in_order=False, **parameters)
         print(f"\n{dataset.name} {parameters}")
         print(f"n = {problem.inner.n_samples}, m = {problem.outer.n_samples}, "
               f"p = {problem.inner_dim}, d = {problem.outer_dim}")

@@ -73,7 +73,7 @@ def slope(x, y):
 
 def rate_in_time(dataset, name, n_iterations, n_seeds):
     """Slope of the running mean over the last decade, averaged over seeds."""
-    problem = make_problem(dataset)
+    problem = make_problem(dataset, in_order=False)
     curves = [running_mean(problem, name, seed, n_iterations, **STEPS[name])
               for seed in range(n_seeds)]
     T, R = curves[0][0], np.mean([R for _, R in curves], axis=0)
@@ -85,7 +85,8 @@ def rate_in_samples(dataset, scaled, n_seeds, sizes=(512, 2048, 8192, 32768)):
     """Slope of T R(T) of SABA against n + m."""
     sums = []
     for n in sizes:
-        problem = make_problem(dataset, **dict.fromkeys(PROBLEMS[dataset], n))
+        problem = make_problem(dataset, in_order=False,
+                               **dict.fromkeys(PROBLEMS[dataset], n))
         step_size = STEPS["SABA"]["step_size"]
         if scaled:
             step_size *= (n / sizes[0]) ** (-2 / 3)

@@ -48,10 +48,11 @@ STOCHASTIC = sorted(
 def any_problem():
     """IJCNN1, or simulated data of its shape."""
     try:
-        return make_problem("ijcnn1")
+        return make_problem("ijcnn1", in_order=False)
     except OSError:
-        return make_problem("simulated_logistic", n_train=49_990,
-                            n_validation=91_701, n_features=22)
+        return make_problem(
+            "simulated_logistic", in_order=False, n_train=49_990,
+            n_validation=91_701, n_features=22)
 
 
 @pytest.fixture(scope="session")
@@ -206,8 +207,8 @@ WARM_UP = """
 import sys, time, json
 sys.path.insert(0, "tests")
 from harness import SOLVERS, make_problem, make_solver
-problem = make_problem("simulated_logistic", n_train=500, n_validation=500,
-                       n_features=22)
+problem = make_problem("simulated_logistic", in_order=False, n_train=500,
+                       n_validation=500, n_features=22)
 times = {}
 for name in sys.argv[1:]:
     solver = make_solver(name, problem)

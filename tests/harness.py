@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from benchopt.benchmark import Benchmark
 from benchopt.utils.dynamic_modules import _load_class_from_module
 from benchopt.utils.run_context import RunContext
 from numba import njit
+
+from benchmark_utils.problem import BilevelProblem
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARK = Benchmark(ROOT)
@@ -27,12 +30,30 @@ def from_python(kernel):
     return njit(lambda *arguments: kernel(*arguments))
 
 
-def make_problem(name, /, seed=0, **parameters):
-    """Problem of a dataset with the given parameters."""
+class InOrder(BilevelProblem):
+    """A problem whose batches are consecutive samples, in their order.
+
+    Tests know what is in a batch then. ``tests/test_problem.py`` compares
+    with the permutation of a real run.
+    """
+
+    def orders(self, seed):
+        return (np.arange(self.inner.n_samples),
+                np.arange(self.outer.n_samples))
+
+    def batches(self, batch_size, seed=0):
+        return super().batches(batch_size, seed)
+
+
+def make_problem(name, /, seed=0, in_order=True, **parameters):
+    """Problem of a dataset, its samples in their order or permuted."""
     dataset = DATASETS[name].get_instance(**parameters)
     RunContext().set_run_context(
         "objective", dataset, "solver", repetition=0, base_seed=seed)
-    return dataset.get_problem()
+    problem = dataset.get_problem()
+    if in_order:
+        problem.__class__ = InOrder
+    return problem
 
 
 def make_solver(name, problem, seed=0, repetition=0, **parameters):

@@ -32,3 +32,8 @@ def batch_weight(function, batch):
 def resolve_batch_size(batch_size, n_samples):
     """Number of samples in a batch: ``batch_size``, or all for "full"."""
     return n_samples if batch_size == "full" else batch_size
+
+
+def in_order(samples, order):
+    """Rows of an array or a sparse matrix in this order, or as they are."""
+    return samples if order is None else samples[order]

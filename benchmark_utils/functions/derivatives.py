@@ -76,7 +76,8 @@ def check_function(function, z, x, batch_size, rng, rtol=1e-6,
     """
     v = rng.standard_normal(z.size)
     exact = _check_numpy(function, z, x, v, rng, rtol, name)
-    batched = function.batches(batch_size)
+    batched = function.batches(
+        batch_size, rng.permutation(function.n_samples))
     drawn = int(rng.integers(batched.n_batches))
     for batch in {FULL, 0, drawn, batched.n_batches - 1}:
         where = f"{name}, batch {batch} of {batched.n_batches}"

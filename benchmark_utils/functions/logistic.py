@@ -4,9 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from benchmark_utils import checks
-from benchmark_utils.functions.batches import (
-    resolve_batch_size,
-)
+from benchmark_utils.functions.batches import in_order, resolve_batch_size
 from benchmark_utils.functions.chunks import in_chunks
 from benchmark_utils.functions.logistic_kernels import LogisticBatches
 from benchmark_utils.functions.oracles import bind
@@ -139,11 +137,24 @@ class LogisticRegression:
         """Share of samples on the wrong side of <x, z> = 0, or on it."""
         return np.mean(self.rows @ z <= 0)
 
-    def batches(self, batch_size):
-        """Cut into mini-batches of ``batch_size`` samples, or "full"."""
+    def batches(self, batch_size, order=None):
+        """Cut into mini-batches for the compiled oracles.
+
+        Parameters
+        ----------
+        batch_size : int or "full"
+        order : array of int, shape (n_samples,), optional
+            Samples in the order in which they fill the batches; as they are
+            stored without it.
+
+        Returns
+        -------
+        Function
+        """
         n, p = self.rows.shape
         batch_size = resolve_batch_size(batch_size, n)
-        rows, per_batch = in_chunks(self.rows, batch_size, _MAX_CHUNK)
+        rows, per_batch = in_chunks(
+            in_order(self.rows, order), batch_size, _MAX_CHUNK)
         chunk_size = rows.shape[2]
         return bind(LogisticBatches(
             rows, n, batch_size, -(-n // batch_size), per_batch,

@@ -205,16 +205,30 @@ class MultinomialLogistic:
         """Share of samples whose largest score is not that of their class."""
         return np.mean(self._scores(z).argmax(1) != self.y)
 
-    def batches(self, batch_size):
-        """Cut into mini-batches of ``batch_size`` samples, or "full"."""
+    def batches(self, batch_size, order=None):
+        """Cut into mini-batches for the compiled oracles.
+
+        Parameters
+        ----------
+        batch_size : int or "full"
+        order : array of int, shape (n_samples,), optional
+            Samples in the order in which they fill the batches; as they are
+            stored without it.
+
+        Returns
+        -------
+        Function
+        """
         n = self.n_samples
         batch_size = resolve_batch_size(batch_size, n)
-        rows, per_batch = in_chunks(self.X, batch_size, _MAX_CHUNK)
+        order = np.arange(n) if order is None else np.asarray(order)
+        rows, per_batch = in_chunks(self.X[order], batch_size, _MAX_CHUNK)
         # Those that fill up are 0, and become -1.
-        labels, _ = in_chunks(self.y[:, None] + 1.0, batch_size, _MAX_CHUNK)
+        labels, _ = in_chunks(
+            self.y[order, None] + 1.0, batch_size, _MAX_CHUNK)
         chunk_size = rows.shape[2]
         return bind(MultinomialBatches(
-            rows, labels[:, 0].astype(np.int64) - 1, n, batch_size,
+            rows, labels[:, 0].astype(np.int64) - 1, order, n, batch_size,
             -(-n // batch_size), per_batch, self.n_classes,
             _CODES[self.outer], self.ridge,
             *(np.zeros((self.n_classes, chunk_size)) for _ in range(2)),

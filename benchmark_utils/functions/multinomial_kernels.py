@@ -23,6 +23,9 @@ class MultinomialBatches(NamedTuple):
         short chunks.
     labels : array of int64, shape (n_chunks, chunk_size)
         Class of each sample; -1 for those that fill up.
+    order : array of int64, shape (n_samples,)
+        Entry of x of each sample, where x is weights, in the order of the
+        batches.
     n_samples, batch_size, n_batches, chunks_per_batch, n_classes : int
     outer : int
         What x is: 0 nothing, 1 one weight a sample, 2, 3, 4 one log-penalty
@@ -40,6 +43,7 @@ class MultinomialBatches(NamedTuple):
 
     rows: np.ndarray
     labels: np.ndarray
+    order: np.ndarray
     n_samples: int
     batch_size: int
     n_batches: int
@@ -67,7 +71,7 @@ class MultinomialBatches(NamedTuple):
 
 @kernel
 def _first_sample(f, chunk):
-    """Index in x of the first sample of a chunk."""
+    """Place in ``order`` of the first sample of a chunk."""
     batch = chunk // f.chunks_per_batch
     within = chunk - batch * f.chunks_per_batch
     return batch * f.batch_size + within * f.labels.shape[1]
@@ -150,12 +154,13 @@ def _exp_shifted(scores, k, shift, total):
 
 
 @kernel
-def _set_sigmoids(x, first, n, scale, weight, slope):
+def _set_sigmoids(x, order, first, n, scale, weight, slope):
     """scale times sigma and sigma' of the entries of x of n samples."""
     for i in range(n):
-        e = exp(-abs(x[first + i]))
+        u = x[order[first + i]]
+        e = exp(-abs(u))
         s = 1.0 / (1.0 + e)
-        weight[i] = scale * (s if x[first + i] >= 0 else e * s)
+        weight[i] = scale * (s if u >= 0 else e * s)
         slope[i] = scale * e * s * s
     for i in range(n, weight.size):
         weight[i] = slope[i] = 0.0
@@ -165,8 +170,8 @@ def _set_sigmoids(x, first, n, scale, weight, slope):
 def _set_weights(f, chunk, x, scale):
     """f.weight and f.slope: scale times w_i and its derivative."""
     if f.outer == 1:
-        _set_sigmoids(x, _first_sample(f, chunk), _n_filled(f, chunk), scale,
-                      f.weight, f.slope)
+        _set_sigmoids(x, f.order, _first_sample(f, chunk),
+                      _n_filled(f, chunk), scale, f.weight, f.slope)
     else:
         for i in range(f.weight.size):
             f.weight[i] = scale
@@ -235,7 +240,7 @@ def _put(f, chunk, values, out):
     """Entries of out of the samples of a chunk: slope times values."""
     first = _first_sample(f, chunk)
     for i in range(_n_filled(f, chunk)):
-        out[first + i] = f.slope[i] * values[i]
+        out[f.order[first + i]] = f.slope[i] * values[i]
 
 
 @kernel
@@ -473,8 +478,9 @@ def _add_entries(f, batch, weights, out, average):
     scale, first = batch_weight(f, batch), max(batch, 0) * f.batch_size
     if f.outer == 1:
         for i in range(batch_size_of(f, batch)):
-            out[first + i] += scale * weights[i, 0]
-            average[first + i] += weights[i, 0] / f.n_samples
+            entry = f.order[first + i]
+            out[entry] += scale * weights[i, 0]
+            average[entry] += weights[i, 0] / f.n_samples
 
 
 @kernel

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from benchmark_utils.functions.batches import (
-    resolve_batch_size,
-)
+from benchmark_utils.functions.batches import in_order, resolve_batch_size
 from benchmark_utils.functions.oracles import bind
 from benchmark_utils.functions.quadratic_kernels import QuadraticBatches
 
@@ -75,12 +73,25 @@ class Quadratic:
         """Nearest feasible x: all x are feasible."""
         return x
 
-    def batches(self, batch_size):
-        """Cut into mini-batches of ``batch_size`` samples, or "full"."""
+    def batches(self, batch_size, order=None):
+        """Cut into mini-batches for the compiled oracles.
+
+        Parameters
+        ----------
+        batch_size : int or "full"
+        order : array of int, shape (n_samples,), optional
+            Samples in the order in which they fill the batches; as they are
+            stored without it.
+
+        Returns
+        -------
+        Function
+        """
         n, d, p = self.C.shape
         batch_size = resolve_batch_size(batch_size, n)
         return bind(QuadraticBatches(
-            *(np.ascontiguousarray(coefficient.reshape(n, -1), dtype=float)
+            *(np.ascontiguousarray(
+                in_order(coefficient, order).reshape(n, -1), dtype=float)
               for coefficient in (self.A, self.B, self.C, self.a, self.b)),
             n, batch_size, -(-n // batch_size),
             np.zeros(p * p), np.zeros(d * d), np.zeros(d * p),

@@ -4,9 +4,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from benchmark_utils.functions.batches import (
-    resolve_batch_size,
-)
+from benchmark_utils.functions.batches import in_order, resolve_batch_size
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.functions.oracles import bind
 from benchmark_utils.functions.sparse_logistic_kernels import (
@@ -57,11 +55,24 @@ class SparseLogisticRegression(LogisticRegression):
         """Hessian in z times v, shape (p,)."""
         return self.hessian_operator(z, x)(v)
 
-    def batches(self, batch_size):
-        """Cut into mini-batches of ``batch_size`` samples, or "full"."""
+    def batches(self, batch_size, order=None):
+        """Cut into mini-batches for the compiled oracles.
+
+        Parameters
+        ----------
+        batch_size : int or "full"
+        order : array of int, shape (n_samples,), optional
+            Samples in the order in which they fill the batches; as they are
+            stored without it.
+
+        Returns
+        -------
+        Function
+        """
         batch_size = resolve_batch_size(batch_size, self.n_samples)
+        rows = in_order(self.rows, order)
         return bind(SparseLogisticBatches(
-            self.rows.data, self.rows.indices, self.rows.indptr,
+            rows.data, rows.indices, rows.indptr,
             self.n_samples, batch_size, -(-self.n_samples // batch_size),
             self.penalty_code, np.zeros(self.inner_dim),
             np.zeros(1, np.int64)))

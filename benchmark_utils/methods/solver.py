@@ -57,7 +57,9 @@ class BilevelSolver(BaseSolver):
                 self.constraints[name](name, getattr(self, name))
         self.problem = problem
         self._compiled = getattr(self, "_compiled", set())
-        self.G, self.F = problem.batches(getattr(self, "batch_size", "full"))
+        # One permutation of the samples, for all methods and repetitions.
+        self.G, self.F = problem.batches(
+            getattr(self, "batch_size", "full"), self.get_seed())
         # The sampling depends on the method, not on its parameters: two step
         # sizes, or two values of eval_freq, see the same batches.
         self._seed = [
@@ -85,8 +87,8 @@ class BilevelSolver(BaseSolver):
     def warm_up(self):
         """Compile, or load from the disk cache, outside the timing."""
         # benchopt warms up a solver once, but then runs it on all datasets,
-        # and each kind of function needs its own compilation.
-        kind = type(self.G), type(self.F)
+        # and a method may go another way on another kind of function.
+        kind = self.G.kernels.tobytes(), self.F.kernels.tobytes()
         if kind not in self._compiled:
             self._compiled.add(kind)
             remaining_calls = iter([True, False])

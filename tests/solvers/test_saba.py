@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from harness import SOLVERS, make_solver, run_solver
+from harness import SOLVERS, InOrder, make_solver, run_solver
 from numpy.testing import assert_allclose
 from scipy import sparse
 
@@ -15,7 +15,6 @@ from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.functions.quadratic import Quadratic
 from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
 from benchmark_utils.methods.sampling import draw, make_sampler
-from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 
@@ -79,7 +78,7 @@ def test_with_frozen_x_it_is_saga(quadratic):
     zeros_B, zeros_C = np.zeros_like(G.B), np.zeros_like(G.C)
     inner = Quadratic(G.A, zeros_B, zeros_C, G.a, np.zeros_like(G.b))
     outer = Quadratic(G.A, zeros_B, zeros_C, G.a, np.zeros_like(G.b))
-    problem = BilevelProblem(
+    problem = InOrder(
         inner, outer, quadratic.inner_start, quadratic.outer_start)
     solver = make_solver("SABA", problem, step_size=0.1, batch_size=3,
                          eval_freq=1)
@@ -147,7 +146,7 @@ def multinomial_problem(inner="weights", outer=None, n=50, m=45, p=5, K=3):
     G = function(n, inner)
     outer_dim = G.outer_dim
     F = function(n if outer == "weights" else m, outer)
-    return BilevelProblem(
+    return InOrder(
         G, F, rng.standard_normal(K * p), rng.standard_normal(G.outer_dim))
 
 
@@ -252,7 +251,7 @@ def sparse_problem(inner="exponential", outer=None, penalty="feature",
         return kind(X, y, parametrization, penalty=penalty)
 
     G, F = function(n, inner), function(m, outer)
-    return BilevelProblem(
+    return InOrder(
         G, F, rng.standard_normal(p), rng.uniform(size=G.outer_dim))
 
 
@@ -326,7 +325,7 @@ def test_on_all_samples_sparse_is_dense(memory_init):
 def test_only_one_level_sparse_is_as_if_dense():
     """Tables of vectors are then used for both."""
     both_dense = sparse_problem(kind=LogisticRegression)
-    mixed = BilevelProblem(
+    mixed = InOrder(
         sparse_problem().inner, both_dense.outer, both_dense.inner_start,
         both_dense.outer_start)
     results = [
@@ -373,7 +372,7 @@ def test_memory_on_sparse_data_is_one_number_a_sample():
         return SparseLogisticRegression(
             X, np.resize([0, 1], n_samples), parametrization)
 
-    problem = BilevelProblem(
+    problem = InOrder(
         function(n, "exponential"), function(m, None), np.zeros(p),
         np.zeros(p))
     solver = make_solver("SABA", problem, batch_size=1, eval_freq=4)
