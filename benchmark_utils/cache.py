@@ -98,7 +98,7 @@ def fingerprint(function):
             continue
         seen.add(current)
         digest.update(repr((
-            current.__module__, current.__qualname__,
+            current.__qualname__,
             sorted((key, str(sorted(value) if isinstance(value, set)
                              else value)) for key, value in options.items()),
         )).encode())

@@ -28,7 +28,8 @@ print(sum(compiled.stats.cache_hits.values()), solver.x.tolist())
 
 def test_compiled_once_and_edits_of_kernels_take_effect(tmp_path):
     suite = copy_suite(tmp_path / "suite")
-    outputs = [run(["-c", STEP], suite) for _ in range(2)]
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    outputs = [run(["-c", STEP], suite, **cache) for _ in range(2)]
     assert [code for code, _ in outputs] == [0, 0], outputs
     (hits_cold, x_cold), (hits_warm, x_warm) = (
         text.strip().split(" ", 1) for _, text in outputs)
@@ -41,7 +42,7 @@ def test_compiled_once_and_edits_of_kernels_take_effect(tmp_path):
     edited = source.replace("-= step_size * dir", "-= 2.0 * step_size * dir")
     assert edited != source
     kernel.write_text(edited)
-    code, text = run(["-c", STEP], suite)
+    code, text = run(["-c", STEP], suite, **cache)
     assert code == 0, text
     hits, x_edited = text.strip().split(" ", 1)
     assert hits == "0" and x_edited != x_warm
@@ -51,9 +52,10 @@ def test_read_only_suite_compiles_elsewhere(tmp_path):
     suite = copy_suite(tmp_path / "suite")
     # A file where the folder should be: fails for the superuser as well.
     (suite / "__cache__").write_text("")
-    code, text = run(["-c", STEP], suite, TMPDIR=str(tmp_path))
+    code, text = run(["-c", STEP], suite, TMPDIR=str(tmp_path),
+                     NUMBA_CACHE_DIR="")
     assert code == 0, text
-    assert list(tmp_path.glob("benchmark_bilevel_*/*/**/*.nbi"))
+    assert list(tmp_path.glob("benchmark_bilevel_*/*/**/*.nbc"))
 
 
 def test_shared_code_is_part_of_the_key_of_results(tmp_path):

@@ -1,0 +1,179 @@
+"""What is compiled is kept, found again, and never run by mistake."""
+import os
+import shutil
+import subprocess
+import sys
+
+import numba
+import pytest
+from harness import ROOT, copy_suite, run
+
+from benchmark_utils import cache
+from benchmark_utils.compiled import jit, kernel
+
+# Warms up two solvers on a kind of function; prints what it compiles, and
+# where the iterates are.
+WARM_UP = """
+import sys
+sys.path.insert(0, "tests")
+from numba.core import event
+from harness import make_problem, make_solver, run_solver
+
+class Compiled(event.Listener):
+    def on_start(self, e):
+        print("compiles", e.data["dispatcher"].py_func.__name__)
+    def on_end(self, e):
+        pass
+
+event.register("numba:compile", Compiled())
+problem = make_problem("simulated_logistic", n_train=60, n_validation=50,
+                       n_features=6)
+for name in ("SOBA", "SABA"):
+    solver = make_solver(name, problem, batch_size=8, eval_freq=4)
+    solver.warm_up()
+    result = run_solver(solver, 12)
+    print("ends at", result["outer_var"].tolist())
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """A copy of the suite, and the folder of its compiled code."""
+    folder = copy_suite(tmp_path / "suite")
+    (folder / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "harness.py", folder / "tests")
+    return folder, tmp_path / "compiled"
+
+
+def warm_up(suite):
+    """Names of the functions that are compiled, and the iterates."""
+    folder, compiled = suite
+    code, text = run(["-c", WARM_UP], folder, NUMBA_CACHE_DIR=str(compiled),
+                     PYTHONPATH=str(folder))
+    assert code == 0, text
+    lines = text.splitlines()
+    return ([line.split()[1] for line in lines if "compiles" in line],
+            [line for line in lines if "ends at" in line])
+
+
+def edit(suite, file, old, new):
+    file = suite[0] / file
+    text = file.read_text()
+    assert text.count(old) == 1, (file, old)
+    file.write_text(text.replace(old, new))
+
+
+def test_an_edit_compiles_what_it_touches_and_nothing_else(suite):
+    names, ends = warm_up(suite)
+    assert {"soba", "saba", "_directions"} <= set(names)
+    assert warm_up(suite) == ([], ends)
+
+    kernels = "benchmark_utils/functions/logistic_kernels.py"
+    edit(suite, kernels, "margin[i] = -scale / (1.0 + exp(margin[i]))",
+         "margin[i] = -2.0 * scale / (1.0 + exp(margin[i]))")
+    names, edited = warm_up(suite)
+    # The kernel, and the one that calls it, alone in its own module.
+    assert set(names) == {"_gradient_weights", "_grad_z", "_gradients"}
+    assert edited != ends
+    assert warm_up(suite) == ([], edited)
+
+    # Comments do not count, wherever they move what follows.
+    edit(suite, kernels, "@kernel\ndef _margins", "# A word.\n@kernel\n"
+         "def _margins")
+    assert warm_up(suite) == ([], edited)
+
+    # What solvers share: both solvers, and no kernel of a kind.
+    edit(suite, "benchmark_utils/methods/estimators.py",
+         "D_v[c] += f1[c]", "D_v[c] += 2.0 * f1[c]")
+    names, _ = warm_up(suite)
+    assert set(names) == {"bilevel_directions", "soba"}
+
+
+def test_damaged_files_are_compiled_again(suite):
+    _, ends = warm_up(suite)
+    files = sorted(suite[1].rglob("*.nbc"))
+    assert len(files) > 20
+    for k, file in enumerate(files):
+        data = file.read_bytes()
+        flipped = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
+        file.write_bytes([b"", data[:40], data[:-5], flipped][k % 4])
+    names, again = warm_up(suite)
+    assert "soba" in names and again == ends
+    assert warm_up(suite) == ([], ends)
+
+
+def test_two_processes_that_compile_at_once(suite):
+    folder, compiled = suite
+    command = [sys.executable, "-c", WARM_UP]
+    environment = {
+        "NUMBA_CACHE_DIR": str(compiled), "PYTHONPATH": str(folder)}
+
+    both = [subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **environment}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
+    texts = [process.communicate(timeout=600)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    ends = [[line for line in text.splitlines() if "ends at" in line]
+            for text in texts]
+    assert ends[0] == ends[1]
+    assert warm_up(suite) == ([], ends[0])
+    assert not [file for file in compiled.rglob("*")
+                if file.is_file() and file.suffix != ".nbc"]
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite"])
+def test_another_version_finds_nothing(tmp_path, monkeypatch, package):
+    files = cache._Files(tmp_path, "f")
+    files.save("key", 1)
+    assert files.load("key") == 1
+    monkeypatch.setattr(getattr(cache, package), "__version__", "0.0")
+    assert files.load("key") is None
+
+
+@kernel
+def _called(x):
+    x[0] += 1.0
+
+
+def _calls(x):
+    _called(x)
+
+
+def test_a_fingerprint_has_what_is_called():
+    before = cache.fingerprint(_calls)
+    assert cache.fingerprint(_calls) == before
+    old = _called.py_func
+
+    def other(x):
+        x[0] += 2.0
+
+    _called.py_func = other
+    try:
+        assert cache.fingerprint(_calls) != before
+    finally:
+        _called.py_func = old
+
+
+_CONSTANT = 1.0
+
+
+def _uses_a_constant():
+    return _CONSTANT
+
+
+def test_a_fingerprint_has_global_numbers_and_options(monkeypatch):
+    before = cache.fingerprint(_uses_a_constant)
+    monkeypatch.setitem(globals(), "_CONSTANT", 2.0)
+    assert cache.fingerprint(_uses_a_constant) != before
+    assert (cache.fingerprint(jit(_uses_a_constant))
+            != cache.fingerprint(numba.njit(_uses_a_constant)))
+
+
+def test_a_full_disk_or_no_folder_is_no_error(monkeypatch):
+    monkeypatch.setattr(cache, "_FOLDER", "")
+
+    @jit
+    def f(x):
+        return 2.0 * x
+
+    assert f(1.5) == 3.0
