@@ -82,6 +82,7 @@ def _int_between(minimum, maximum):
 
 positive_int = _int_between(1, _MAX_SIZE)
 n_steps = _int_between(1, _MAX_STEPS)
+n_steps_or_none = _int_between(0, _MAX_STEPS)
 
 
 def one_of(*choices):
