@@ -10,6 +10,8 @@ from scipy import sparse
 from benchmark_utils.reference import metrics
 
 PROBLEMS = ["quadratic", "logistic", "sparse_logistic", "cleaning"]
+# step_size is where these start, and they find the others themselves.
+FIRST_STEP_ONLY = ["D-TFBO", "S-TFBO"]
 SMALL = {"batch_size": 8, "eval_freq": 4}
 
 
@@ -187,6 +189,8 @@ def test_bad_parameters_are_named(name, problem):
 def test_divergence_is_seen(name, problem):
     if "step_size" not in SOLVERS[name].parameters:
         pytest.skip(f"{name} has no step size")
+    if name in FIRST_STEP_ONLY:
+        pytest.skip(f"{name} converges from any first step, see its tests")
     solver = make_solver(name, problem, **small(name, step_size=1e6))
     result = run_solver(solver, 4000)
     judged = metrics(problem, result["inner_var"], result["outer_var"])

@@ -1,0 +1,41 @@
+"""Step sizes that a method finds by itself."""
+import numpy as np
+
+from benchmark_utils.compiled import kernel
+
+
+def first_squares(*roots):
+    """Sums of squares to start from, as an array: the squares of ``roots``.
+
+    One may overflow: the steps are 0 then.
+    """
+    with np.errstate(over="ignore"):
+        return np.array(roots, dtype=float)**2
+
+
+@kernel
+def cumulative_norm(squares, k, direction):
+    """Add the square of a direction to a sum; return the root of the sum.
+
+    One over the result is the step size of AdaGrad-Norm (Ward, Wu, Bottou,
+    JMLR 2020): no step is longer than 1, and the sum of the squares of all
+    steps grows like the logarithm of that of the directions.
+
+    Parameters
+    ----------
+    squares : array of float64
+        Sums of squared norms, of which number ``k`` is updated in place. The
+        square of the inverse of the first step size is where it starts.
+    k : int
+    direction : array of float64, 1-D
+
+    Returns
+    -------
+    float
+        sqrt(squares[k]), after the update.
+    """
+    total = squares[k]
+    for c in range(direction.size):
+        total += direction[c] * direction[c]
+    squares[k] = total
+    return np.sqrt(total)
