@@ -47,6 +47,14 @@ def positive(name, value):
         raise _error(name, value, "a finite number > 0 is needed")
 
 
+def positive_or_none(name, value):
+    """Check that a parameter is None or a finite number > 0."""
+    if value is not None:
+        if not _is_finite(value) or value <= 0:
+            raise _error(
+                name, value, "None or a finite number > 0 is needed")
+
+
 def at_least(minimum):
     """Check that a parameter is a finite number >= ``minimum``."""
     def check(name, value):
@@ -69,6 +77,12 @@ def fraction(name, value):
     """Check that a parameter lies in (0, 1]."""
     if not _is_finite(value) or not 0 < value <= 1:
         raise _error(name, value, "a number in (0, 1] is needed")
+
+
+def fraction_or_none(name, value):
+    """Check that a parameter is None or lies in (0, 1]."""
+    if value is not None:
+        fraction(name, value)
 
 
 def _int_between(minimum, maximum):

@@ -6,7 +6,11 @@ from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import bilevel_directions
 from benchmark_utils.methods.sampling import draw
-from benchmark_utils.methods.sarah import sarah_directions, sarah_scratch
+from benchmark_utils.methods.sarah import (
+    refresh_probability,
+    sarah_directions,
+    sarah_scratch,
+)
 from benchmark_utils.methods.solver import BilevelSolver
 
 
@@ -46,8 +50,7 @@ class Solver(BilevelSolver):
 
     constraints = {
         **BilevelSolver.constraints,
-        "prob": lambda name, value: (
-            value is None or checks.fraction(name, value)),
+        "prob": checks.fraction_or_none,
     }
     state_names = ("z", "v", "x")
 
@@ -56,10 +59,7 @@ class Solver(BilevelSolver):
         self.point = (self.z, self.v, self.x)
         self.previous = tuple(map(np.empty_like, self.point))
         self.D = tuple(map(np.empty_like, self.point))
-        G, F = self.G, self.F
-        # (n + m) / b, where b = n for G and b = m for F if it is "full".
-        epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
-        self.p_full = 1 / epoch if self.prob is None else float(self.prob)
+        self.p_full = refresh_probability(self.G, self.F, self.prob)
 
     def advance(self, n_iterations):
         spaba(self.G, self.F, self.inner_batches, self.outer_batches,

@@ -3,6 +3,8 @@
 - ``solver``: the base class, with all that is not the algorithm;
 - ``sampling``: the order of the mini-batches;
 - ``estimators``, ``sarah``: directions, hypergradients, recursive estimates;
+- ``memory``: estimates from the last value on every mini-batch;
+- ``adaptive``: step sizes that a method finds by itself;
 - ``linear_systems``: the adjoint variable, by Neumann series or conjugate
   gradient;
 - ``exact_oracles``, ``black_box``: h and its gradient by SciPy's solvers.

@@ -8,6 +8,7 @@ from benchmark_utils.functions.oracles import (
     directions,
     grad_z,
     gradients,
+    hvp,
 )
 from benchmark_utils.methods.linear_systems import neumann_product, neumann_sum
 from benchmark_utils.methods.sampling import draw
@@ -46,6 +47,40 @@ def bilevel_directions(G, F, i, j, point, D, scratch):
         D_v[c] += f1[c]
     for c in range(x.size):
         D_x[c] += f2[c]
+
+
+@kernel
+def adjoint_directions(G, F, i, j, point, D, scratch):
+    """D_v and D_x of ``bilevel_directions``; D_z is left as it is."""
+    z, v, x = point
+    _, D_v, D_x = D
+    f1, _, f2 = scratch
+    hvp(G, i, z, x, v, D_v)
+    cross(G, i, z, x, v, D_x)
+    gradients(F, j, z, x, f1, f2)
+    descend(D_v, -1.0, f1)
+    descend(D_x, -1.0, f2)
+
+
+@jit
+def like_terms(z, x):
+    """Arrays of the shapes of g, H v, C v, f1 and f2, not filled."""
+    return (np.empty_like(z), np.empty_like(z), np.empty_like(x),
+            np.empty_like(z), np.empty_like(x))
+
+
+@kernel
+def bilevel_terms(G, F, i, j, point, terms):
+    """The five terms of ``bilevel_directions``, each by itself.
+
+    ``terms``, as ``like_terms`` makes them, are overwritten by g_I, H_I v,
+    C_I v, f1_J and f2_J; the other arguments are those of
+    ``bilevel_directions``.
+    """
+    z, v, x = point
+    g, Hv, Cv, f1, f2 = terms
+    directions(G, i, z, x, v, g, Hv, Cv)
+    gradients(F, j, z, x, f1, f2)
 
 
 @kernel

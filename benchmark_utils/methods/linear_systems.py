@@ -116,3 +116,15 @@ def neumann_product(G, batches, z, x, f1, eta, n_terms, v, H_v):
         hvp(G, batches[k], z, x, v, H_v)
         for c in range(v.size):
             v[c] -= eta * H_v[c]
+
+
+@kernel
+def project_on_ball(v, radius):
+    """Project v (1-D, in place) onto the ball of this radius about 0.
+
+    NaN stays NaN, so that a diverging run is seen to diverge.
+    """
+    norm = np.sqrt(_dot(v, v))
+    if norm > radius:
+        for k in range(v.size):
+            v[k] *= radius / norm

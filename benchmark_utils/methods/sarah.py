@@ -1,6 +1,7 @@
 """SARAH: when its estimates start afresh, and how they are updated."""
 from benchmark_utils.compiled import jit, kernel
 from benchmark_utils.methods.estimators import (
+    adjoint_directions,
     bilevel_directions,
     like_point,
     recursive_estimate,
@@ -15,6 +16,15 @@ def refresh_period(G, F, period_frac):
     """
     epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
     return max(1, int(min(period_frac * epoch, 2.0**62)))
+
+
+def refresh_probability(G, F, prob):
+    """Probability of estimates on all samples (float): None is b / (n + m).
+
+    With b = n for G and b = m for F if it is "full".
+    """
+    epoch = G.n_samples / G.batch_size + F.n_samples / F.batch_size
+    return 1 / epoch if prob is None else float(prob)
 
 
 @jit
@@ -51,4 +61,14 @@ def sarah_directions(G, F, i, j, point, previous, D, scratch):
     bilevel_directions(G, F, i, j, point, D_now, others)
     bilevel_directions(G, F, i, j, previous, D_previous, others)
     for k in range(3):
+        recursive_estimate(D[k], D_now[k], D_previous[k], 0.0)
+
+
+@kernel
+def sarah_adjoint(G, F, i, j, point, previous, D, scratch):
+    """As ``sarah_directions``, of D_v and D_x; D_z is left as it is."""
+    D_now, D_previous, others = scratch
+    adjoint_directions(G, F, i, j, point, D_now, others)
+    adjoint_directions(G, F, i, j, previous, D_previous, others)
+    for k in range(1, 3):
         recursive_estimate(D[k], D_now[k], D_previous[k], 0.0)
