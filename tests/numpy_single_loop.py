@@ -5,7 +5,7 @@ import numpy as np
 from harness import make_problem
 
 from benchmark_utils.functions.quadratic import Quadratic
-from benchmark_utils.methods.sampling import make_sampler
+from benchmark_utils.methods.sampling import draw, make_sampler
 
 # Problems of the transcriptions, and a batch size that leaves a short last
 # batch at both levels.
@@ -88,6 +88,44 @@ def numpy_sarah(problem, batch_size, choices, rho, gamma):
         z, v, x = z - rho * D[0], v - rho * D[1], x - gamma * D[2]
         x = G.project(x)
     return z, x, calls
+
+
+def numpy_storm(solver, n_iterations, directions, n_derivatives):
+    """Iterations of FMBO or FdeHBO: STORM on each of the directions.
+
+    ``directions`` is a function as ``numpy_directions``, ``n_derivatives``
+    the numbers of derivatives of G and of F in it. Returns z, v, x and the
+    number of oracle calls.
+    """
+    problem, b, eta = solver.problem, solver.batch_size, solver.eta
+    e = solver.step_exponent
+    radius = np.inf if solver.radius is None else solver.radius
+    _, inner_batches, outer_batches = replay(solver)
+    z, v, x = numpy_start(problem)
+    last, calls = None, 0
+    for t in range(n_iterations):
+        i, j = draw(inner_batches), draw(outer_batches)
+        batches = (numpy_block(problem.inner, b, i),
+                   numpy_block(problem.outer, b, j))
+        now = directions(*batches, z, v, x)
+        if t == 0:
+            D = now
+        else:
+            before = directions(*batches, *last)
+            memory = 1 - min(1.0, eta * (t + 1) ** (-2 * e))
+            D = [a + memory * (d - b)
+                 for d, a, b in zip(D, now, before, strict=True)]
+        n_points = 1 if t == 0 else 2
+        calls += n_points * (
+            n_derivatives[0] * batch_samples(problem.inner, b, i)
+            + n_derivatives[1] * batch_samples(problem.outer, b, j))
+        last = z, v, x
+        rho = solver.step_size * (t + 1) ** -e
+        z, v, x = (z - rho * D[0], v - rho * D[1],
+                   x - rho / solver.outer_ratio * D[2])
+        v = v * min(1.0, radius / np.linalg.norm(v))
+        x = problem.inner.project(x)
+    return z, v, x, calls
 
 
 def assert_iterates(result, z, x):

@@ -57,11 +57,27 @@ def sarah_directions(G, F, i, j, point, previous, D, scratch):
     scratch : tuple of 3 tuples of arrays
         As ``sarah_scratch`` makes them.
     """
+    storm_directions(G, F, i, j, point, previous, D, 0.0, scratch)
+
+
+@kernel
+def storm_directions(G, F, i, j, point, previous, D, eta, scratch):
+    """Update D_z, D_v and D_x by STORM, on one pair of batches.
+
+    D <- D_ij(z, v, x) + (1 - eta) (D - D_ij(previous z, v, x))
+
+    Parameters
+    ----------
+    G, F, i, j, point, previous, D, scratch
+        As in ``sarah_directions``, which is this with eta = 0.
+    eta : float
+        Weight of what the new batches alone say, from 0 to 1.
+    """
     D_now, D_previous, others = scratch
     bilevel_directions(G, F, i, j, point, D_now, others)
     bilevel_directions(G, F, i, j, previous, D_previous, others)
     for k in range(3):
-        recursive_estimate(D[k], D_now[k], D_previous[k], 0.0)
+        recursive_estimate(D[k], D_now[k], D_previous[k], eta)
 
 
 @kernel

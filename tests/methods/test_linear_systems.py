@@ -13,6 +13,7 @@ from benchmark_utils.methods.linear_systems import conjugate_gradient
 
 neumann_product = from_python(linear_systems.neumann_product)
 neumann_sum = from_python(linear_systems.neumann_sum)
+project_on_ball = from_python(linear_systems.project_on_ball)
 
 ETA = 0.4
 # 24 inner samples: batches of 10, 10 and 4.
@@ -172,3 +173,17 @@ def test_many_steps_stay_finite(system):
     conjugate_gradient(G, z, x, f1, v, 2000)
     conjugate_gradient(G, z, x, f1, v, 2000)
     np.testing.assert_allclose(v, -np.linalg.solve(H, f1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("radius, expected", [
+    (np.inf, [3.0, -4.0]), (5.0, [3.0, -4.0]), (1.0, [0.6, -0.8])])
+def test_project_on_ball(radius, expected):
+    v = np.array([3.0, -4.0])
+    project_on_ball(v, radius)
+    np.testing.assert_allclose(v, expected, rtol=1e-15)
+
+
+def test_project_on_ball_keeps_nan():
+    v = np.array([np.nan, 1.0])
+    project_on_ball(v, 0.5)
+    assert np.isnan(v[0])
