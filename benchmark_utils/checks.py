@@ -85,7 +85,7 @@ def fraction_or_none(name, value):
         fraction(name, value)
 
 
-def _int_between(minimum, maximum):
+def int_between(minimum, maximum):
     def check(name, value):
         if not _is_int_within(value, minimum, maximum):
             raise _error(
@@ -94,9 +94,9 @@ def _int_between(minimum, maximum):
     return check
 
 
-positive_int = _int_between(1, _MAX_SIZE)
-n_steps = _int_between(1, _MAX_STEPS)
-n_steps_or_none = _int_between(0, _MAX_STEPS)
+positive_int = int_between(1, _MAX_SIZE)
+n_steps = int_between(1, _MAX_STEPS)
+n_steps_or_none = int_between(0, _MAX_STEPS)
 
 
 def one_of(*choices):

@@ -67,10 +67,15 @@ def make_solver(name, problem, seed=0, repetition=0, **parameters):
     return solver
 
 
+class Skipped(Exception):
+    """A solver does not run on a problem, for the reason given."""
+
+
 def set_solver(solver, problem):
-    """Set a solver on a problem that it must not skip."""
+    """Set a solver on a problem; if it skips that, raise ``Skipped``."""
     skip, reason = solver.skip(problem=problem)
-    assert not skip, reason
+    if skip:
+        raise Skipped(reason)
     solver.set_objective(problem=problem)
 
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 from benchopt.utils.run_context import RunContext
-from harness import DATASETS, SOLVERS, make_problem, make_solver
+from harness import DATASETS, SOLVERS, Skipped, make_problem, make_solver
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +37,7 @@ CHOICES = {
     "tol_decrease": ["exponential", "quadratic", "cubic"],
     "reg_parametrization": ["exponential", "linear"],
     "box": [(-10.0, 10.0), (0, 1), (-1e3, 1e3), (-1e-3, 5.0)],
+    "normalize": [True, False],
     "prob": [None, 0.3, 1.0, 1],
     "batch_size": [1, 2, 5, 12, 13, 64, 1000, "full", "half"],
 }
@@ -90,6 +91,9 @@ def end_of_run(name, where, parameters):
         named = [key for key in parameters if f"{key}=" in str(error)]
         assert named, f"no parameter is named: {error}"
         return "ValueError"
+    except Skipped as reason:
+        assert str(reason)
+        return "skip"
     results = []
 
     def callback():

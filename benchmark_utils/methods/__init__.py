@@ -5,6 +5,7 @@
 - ``estimators``, ``sarah``: directions, hypergradients, recursive estimates;
 - ``memory``: estimates from the last value on every mini-batch;
 - ``adaptive``: step sizes that a method finds by itself;
+- ``penalty``: steps of the methods that need first derivatives alone;
 - ``linear_systems``: the adjoint variable, by Neumann series or conjugate
   gradient;
 - ``exact_oracles``, ``black_box``: h and its gradient by SciPy's solvers.
