@@ -64,12 +64,16 @@ def at_least(minimum):
     return check
 
 
-def in_unit_interval(name, value):
-    """Check that a parameter lies in [0, 1)."""
-    if not _is_finite(value) or not 0 <= value < 1:
-        raise _error(name, value, "a number in [0, 1) is needed")
+def half_open(lower, upper):
+    """Check that a parameter lies in [lower, upper)."""
+    def check(name, value):
+        if not _is_finite(value) or not lower <= value < upper:
+            raise _error(
+                name, value, f"a number in [{lower}, {upper}) is needed")
+    return check
 
 
+in_unit_interval = half_open(0, 1)
 non_negative = at_least(0)
 
 
