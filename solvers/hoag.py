@@ -2,16 +2,9 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.functions.oracles import project
+from benchmark_utils.methods.adaptive_step import DECREASES, AdaptiveStep
 from benchmark_utils.methods.exact_oracles import ExactOracles
 from benchmark_utils.methods.solver import BilevelSolver
-
-# Tolerance at iteration t = 0, 1, ..., divided by the first.
-DECREASES = {
-    "exponential": lambda t: 0.9**t,
-    "quadratic": lambda t: (t + 1.0) ** -2,
-    "cubic": lambda t: (t + 1.0) ** -3,
-}
-GROW, SHRINK = 2.0, 0.95
 
 
 class Solver(BilevelSolver):
@@ -22,19 +15,13 @@ class Solver(BilevelSolver):
 
     Gradient descent on h, where the inner problem and the adjoint system are
     solved to a tolerance eps that decreases from one iteration to the next,
-    both warm-started. The step is 1 / L, and the first has length 1. L
-    shrinks by 5 % where a step D decreases F(z, x), which is h up to M eps,
-    as theory predicts:
+    both warm-started. The step is 1 / L, and the first has length 1; L adapts
+    to the decrease of F(z, x) that it brings, as ``AdaptiveStep`` says.
 
-        F <= F_last - L / 2 |D|^2 + M (eps + eps_last) + C eps_last |D|
-
-    Elsewhere L doubles. Unlike in the paper, which keeps it, such a step is
-    then taken back: a single one can end where h is flat. One that makes h
-    overflow is taken back likewise.
-
-    The constants M and C of the paper are not known in practice: |v| stands
-    for both, which is M to first order, eps being a bound of gradients and
-    residuals rather than of distances.
+    A step is kept where F grows, with L doubled, as in the paper. It is taken
+    back only where F grows by 20 % or overflows: not in the paper, but in
+    later public code (that of SHINE, Ramzi et al., ICLR 2022), because one
+    step can end where h is flat.
 
     The first iteration evaluates h at the start; each later one is a step.
 
@@ -61,9 +48,9 @@ class Solver(BilevelSolver):
 
     def start(self):
         self.exact = ExactOracles(self.G, self.F, self.z)
-        self.L = None
-        # F, the hypergradient p and eps at x.
-        self.last = None
+        self.steps = AdaptiveStep()
+        # The hypergradient at x.
+        self.p = np.zeros_like(self.x)
 
     def advance(self, n_iterations):
         for t in range(self.t, self.t + n_iterations):
@@ -71,22 +58,10 @@ class Solver(BilevelSolver):
 
     def step(self, eps):
         x = self.x.copy()
-        if self.last is not None:
-            x -= self.last[1] / self.L
+        if self.steps.L is not None:
+            x -= self.p / self.steps.L
             project(self.G, x)
         F, p = self.exact.value_and_gradient(x, eps)
-        if self.last is None:
-            self.L = np.linalg.norm(p) or 1.0
-        elif self.decreases(F, eps, np.linalg.norm(x - self.x)):
-            self.L *= SHRINK
-        else:
-            self.L *= GROW
-            return
-        self.x, self.z, self.last = x, self.exact.z, (F, p, eps)
-
-    def decreases(self, F, eps, length):
-        """Whether a step decreases h enough, up to the tolerance."""
-        F_last, _, eps_last = self.last
-        M = C = np.linalg.norm(self.exact.v)
-        return F <= (F_last - 0.5 * self.L * length**2
-                     + M * (eps + eps_last) + C * eps_last * length)
+        if self.steps.keeps(F, p, eps, self.exact.v,
+                            np.linalg.norm(x - self.x)):
+            self.x, self.z, self.p = x, self.exact.z, p
