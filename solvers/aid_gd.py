@@ -13,10 +13,15 @@ class Solver(BilevelSolver):
     """Approximate implicit differentiation with gradient descent (AID-GD).
 
     Section 2 of the poster of M. Dagréou, P. Ablin, S. Vaiter, T. Moreau,
-    NeurIPS 2022; analysed by S. Ghadimi and M. Wang, "Approximation methods
-    for bilevel programming", arXiv:1802.02246, 2018, and by K. Ji, J. Yang
-    and Y. Liang, "Bilevel optimization: convergence analysis and enhanced
-    design", ICML 2021.
+    NeurIPS 2022. Analysed with errors that decrease by F. Pedregosa,
+    "Hyperparameter optimization with approximate gradient", ICML 2016; with an
+    error of the hypergradient that vanishes geometrically in the numbers of
+    steps by R. Grazzi, L. Franceschi, M. Pontil, S. Salzo, "On the iteration
+    complexity of hypergradient computation", ICML 2020; with numbers of steps
+    that grow by S. Ghadimi and M. Wang, "Approximation methods for bilevel
+    programming", arXiv:1802.02246, 2018; and with the warm starts of z and v
+    used here by K. Ji, J. Yang, Y. Liang, "Bilevel optimization: convergence
+    analysis and enhanced design", ICML 2021.
 
     On all samples, at each iteration: gradient steps on the inner variable,
     conjugate gradient for the adjoint variable, both warm-started, then a

@@ -11,9 +11,12 @@ class Solver(BilevelSolver):
     """Iterative differentiation (ITD), by reverse accumulation.
 
     L. Franceschi, M. Donini, P. Frasconi, M. Pontil, "Forward and reverse
-    gradient-based hyperparameter optimization", ICML 2017; analysed with
-    the warm start used here by K. Ji, J. Yang, Y. Liang, "Bilevel
-    optimization: convergence analysis and enhanced design", ICML 2021.
+    gradient-based hyperparameter optimization", ICML 2017. Analysed with an
+    error of the hypergradient that vanishes geometrically in K by R. Grazzi,
+    L. Franceschi, M. Pontil, S. Salzo, "On the iteration complexity of
+    hypergradient computation", ICML 2020; and with the warm start used here
+    by K. Ji, J. Yang, Y. Liang, "Bilevel optimization: convergence analysis
+    and enhanced design", ICML 2021.
 
     On all samples, at each iteration: K steps of gradient descent on z, from
     the last z, then a step along the exact gradient of F(z_K(x), x), found
