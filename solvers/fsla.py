@@ -25,6 +25,11 @@ class Solver(BilevelSolver):
     mini-batches and with steps decreasing as (t + 1)^(-1/2). The direction of
     x is a recursive momentum estimate (STORM).
 
+    Not verified, as the paper's algorithm was not at hand: whether z and v
+    have such estimates too. Dagréou et al. (NeurIPS 2022) write that all
+    three directions have; their public code has it for x alone, as here, and
+    the order that the paper proves is the one without variance reduction.
+
     Parameters
     ----------
     step_size : float
