@@ -7,7 +7,8 @@ from benchmark_utils.functions.oracles import hvp
 
 
 @kernel
-def _dot(a, b):
+def dot(a, b):
+    """Inner product of a and b (both 1-D)."""
     total = 0.0
     for k in range(a.size):
         total += a[k] * b[k]
@@ -35,18 +36,18 @@ def conjugate_gradient(G, z, x, f1, v, n_steps):
     hvp(G, FULL, z, x, v, Hd)
     residual = -f1 - Hd
     direction = residual.copy()
-    squared = _dot(residual, residual)
+    squared = dot(residual, residual)
     # Below this the residual is rounding error, and its directions noise.
-    exact = 1e-32 * _dot(f1, f1)
+    exact = 1e-32 * dot(f1, f1)
     for _ in range(n_steps):
         if squared <= exact:
             break
         hvp(G, FULL, z, x, direction, Hd)
-        length = squared / _dot(direction, Hd)
+        length = squared / dot(direction, Hd)
         for k in range(v.size):
             v[k] += length * direction[k]
             residual[k] -= length * Hd[k]
-        previous, squared = squared, _dot(residual, residual)
+        previous, squared = squared, dot(residual, residual)
         for k in range(v.size):
             direction[k] = (residual[k]
                             + squared / previous * direction[k])
