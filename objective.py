@@ -35,6 +35,11 @@ class Objective(BaseObjective):
     test_dataset_name = "quadratic"
     test_config = {"max_seconds": 0.1}
 
+    def save_parameters(self, **parameters):
+        """As in benchopt, where a string may stand for a number."""
+        super().save_parameters(
+            **checks.with_numbers(parameters, self.parameters))
+
     def skip(self, problem, reason):
         """Why there is nothing to run: no data, or a bad parameter."""
         try:

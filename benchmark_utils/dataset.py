@@ -8,6 +8,8 @@ from benchopt import BaseDataset
 from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
+from benchmark_utils import checks
+
 
 class BilevelDataset(BaseDataset):
     """A dataset that makes a ``BilevelProblem``.
@@ -17,6 +19,11 @@ class BilevelDataset(BaseDataset):
     allowed, is instead handed on as the reason for which the objective skips
     this dataset, and the rest of the run goes on.
     """
+
+    def save_parameters(self, **parameters):
+        """As in benchopt, where a string may stand for a number."""
+        super().save_parameters(
+            **checks.with_numbers(parameters, self.parameters))
 
     @abstractmethod
     def get_problem(self):
