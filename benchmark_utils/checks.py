@@ -167,20 +167,66 @@ def batch_size(value, n_inner, n_outer):
         )
 
 
+def _as_array(name, data):
+    """An array, where one with a mask or a sparse one stays what it is."""
+    if sparse.issparse(data) or np.ma.isMaskedArray(data):
+        return data
+    try:
+        return np.asarray(data)
+    except ValueError as error:  # Rows of several lengths.
+        raise _error(name, "what makes no array",
+                     f"an array is needed ({error})") from error
+
+
+def _as_floats(name, X):
+    """An array or CSR matrix of float64."""
+    X = _as_array(name, X)
+    if np.iscomplexobj(X):
+        raise _error(name, "complex entries", "real numbers are needed")
+    try:
+        if sparse.issparse(X):
+            return X.tocsr().astype(float)
+        X = X.astype(float, copy=False)
+    except (TypeError, ValueError) as error:
+        raise _error(name, "entries that are no numbers",
+                     f"numbers are needed ({error})") from error
+    # A masked entry is one that is missing.
+    return X.filled(np.nan) if np.ma.isMaskedArray(X) else X
+
+
+def _as_labels(name, y):
+    """An array of numbers or of strings."""
+    y = _as_array(name, y)
+    if np.ma.isMaskedArray(y):
+        y = np.where(np.ma.getmaskarray(y), None, y.data)
+    elif sparse.issparse(y):
+        y = y.toarray()
+    if y.dtype.kind == "O":
+        for value in y.ravel():
+            if (not isinstance(value, (numbers.Real, np.bool_, str))
+                    or value != value):
+                raise _error(name, f"labels such as {value!r}",
+                             "numbers or strings are needed")
+        if len({isinstance(value, str) for value in y.ravel()}) == 2:
+            raise _error(name, "numbers and strings as labels",
+                         "one of both is needed")
+        y = np.array(y.tolist())
+    if y.dtype.kind not in "biufUS":
+        raise _error(name, f"labels of type {y.dtype}",
+                     "numbers or strings are needed")
+    return y
+
+
 def _finite_samples(name, X, y):
     """Features as float64 and labels, of matching shapes and finite."""
-    y = np.asarray(y)
-    if sparse.issparse(X):
-        X = X.tocsr().astype(float)
-        entries = X.data
-    else:
-        X = entries = np.asarray(X, dtype=float)
+    X, y = _as_floats(f"{name} X", X), _as_labels(f"{name} y", y)
     if (X.ndim != 2 or y.ndim != 1 or X.shape[0] != len(y)
             or 0 in X.shape):
         raise _error(
             f"{name} shapes (X, y)", (X.shape, y.shape),
             "(n, p) and (n,) with n, p >= 1 are needed",
         )
+    entries = X.data if sparse.issparse(X) else X
     bad = np.count_nonzero(~np.isfinite(entries))
     if bad:
         raise _error(f"{name} X", f"{bad} NaN or infinite entries",

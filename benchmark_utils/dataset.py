@@ -1,5 +1,7 @@
 """Base class of the datasets."""
+import logging
 import time
+import traceback
 from abc import abstractmethod
 from pathlib import Path
 
@@ -9,15 +11,19 @@ from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
 from benchmark_utils import checks
+from benchmark_utils.problem import BilevelProblem
+
+_LOG = logging.getLogger(__name__)
+_HERE = Path(__file__).resolve().parent
 
 
 class BilevelDataset(BaseDataset):
     """A dataset that makes a ``BilevelProblem``.
 
-    benchopt ends a whole run where ``get_data`` raises. Data that cannot be
-    had, that is damaged, or that is asked for with a parameter that is not
-    allowed, is instead handed on as the reason for which the objective skips
-    this dataset, and the rest of the run goes on.
+    benchopt ends a whole run where ``get_data`` raises. Whatever
+    ``get_problem`` raises is instead handed on as the reason for which the
+    objective skips this dataset, and the rest of the run goes on. Where the
+    error does not explain itself, the log has its traceback.
     """
 
     def save_parameters(self, **parameters):
@@ -39,6 +45,8 @@ class BilevelDataset(BaseDataset):
             If a parameter is not allowed or the data is not valid.
         OSError
             If the data cannot be had.
+        Exception
+            Any other, which is taken for a mistake in the dataset.
         """
 
     def get_data(self):
@@ -48,10 +56,34 @@ class BilevelDataset(BaseDataset):
             # worker of a parallel run, which simulates the data anew, has
             # fewer than a sequential run.
             with threadpool_limits(limits=1, user_api="blas"):
-                return dict(problem=self.get_problem(), reason=None)
-        except (ValueError, OSError, MemoryError) as error:
-            reason = " ".join(str(error).split()) or "not enough memory"
+                problem = self.get_problem()
+            if not isinstance(problem, BilevelProblem):
+                raise TypeError(
+                    f"get_problem returned {type(problem).__name__}, and not "
+                    "a BilevelProblem")
+            return dict(problem=problem, reason=None)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            if isinstance(error, MemoryError):
+                reason = reason or "not enough memory"
+            elif not self._is_explained(error):
+                reason = f"{type(error).__name__}: {reason}".rstrip(": ")
+                _LOG.error("%s is skipped:", self, exc_info=True)
             return dict(problem=None, reason=f"{self.name}: {reason}")
+
+    def _is_explained(self, error):
+        """Whether the message is all that a user needs.
+
+        A ValueError is, if a statement of the dataset or of this package
+        raises it. One that comes out of a library tells of an array there.
+        """
+        if isinstance(error, ValueError):
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            file = Path(last.filename).resolve()
+            ours = (file.is_relative_to(_HERE)
+                    or file == type(self)._module_filename)
+            return ours and last.line.startswith("raise ")
+        return isinstance(error, OSError)
 
     def random_generator(self):
         """Generator that depends on benchopt's ``--seed`` alone.

@@ -144,9 +144,11 @@ def _fetch(name):
 def _scale(X):
     """Square root of the largest eigenvalue of X'X / n."""
     if sparse.issparse(X) and min(X.shape) > 2:
-        # Without forming X'X, and from a start that is not random.
-        norm = svds(X, k=1, v0=np.ones(min(X.shape)),
-                    return_singular_vectors=False)[0] if X.nnz else 0.0
+        # Without forming X'X, and always from the same start. One that has a
+        # pattern, such as that of equal entries, X may send to zero.
+        start = np.random.default_rng(0).standard_normal(min(X.shape))
+        norm = svds(X, k=1, v0=start, return_singular_vectors=False)[0] if (
+            X.count_nonzero()) else 0.0
     else:
         dense = X.toarray() if sparse.issparse(X) else X
         norm = np.sqrt(np.linalg.eigvalsh(dense.T @ dense)[-1].clip(0.0))

@@ -25,9 +25,11 @@ class Dataset(BilevelDataset):
     test_config = {"n_samples": 60}
 
     def get_problem(self):
-        # A ValueError or an OSError raised here is the reason for which this
-        # dataset is skipped, and the rest of the run goes on. Downloads
-        # belong in a method `prepare`: see datasets/ijcnn1.py.
+        # Whatever is raised here is the reason for which this dataset is
+        # skipped, and the rest of the run goes on. Raise a ValueError or an
+        # OSError that says what to do; any other error leaves its traceback
+        # in the log. Downloads belong in a method `prepare`: see
+        # datasets/ijcnn1.py.
         checks.positive_int("n_samples", self.n_samples)
 
         # Depends on benchopt's --seed alone: the same data and the same start
