@@ -237,6 +237,22 @@ def _finite_samples(name, X, y):
     return X, y
 
 
+def same_features(**sets):
+    """Check that sets of samples have the same number of features.
+
+    Parameters
+    ----------
+    **sets : array or sparse matrix, shape (n_samples, n_features)
+        By their names, for the error.
+    """
+    widths = {name: X.shape[1] for name, X in sets.items()}
+    if len(set(widths.values())) > 1:
+        listed = ", ".join(f"{n} in {name}" for name, n in widths.items())
+        raise ValueError(
+            f"numbers of features are not valid: {listed}; all sets need "
+            "the same")
+
+
 def samples(name, X, y):
     """Check features and labels of a binary problem; labels become +-1.
 

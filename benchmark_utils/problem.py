@@ -17,17 +17,25 @@ class BilevelProblem:
     minimum : tuple of (array of shape (d,), float), optional
         The minimiser of h and min h, where they are known.
     scores : dict of {str: function}, optional
-        Further metrics, each a function of (z*(x), x) that returns a float:
-        for instance ``test_error``, where there is a test set.
+        Further metrics, each a function of (z*(x), x) that returns a float.
+    test : function, optional
+        On a test set, with a method ``error``: makes the score
+        ``test_error``.
 
     Raises
     ------
     ValueError
-        If the functions or the starts disagree on p or d.
+        If the functions or the starts disagree on p or d, or if a score
+        cannot be computed at the start.
     """
 
     def __init__(self, inner, outer, inner_start, outer_start, minimum=None,
-                 scores=None):
+                 scores=None, test=None):
+        if test is not None and test.inner_dim != inner.inner_dim:
+            raise ValueError(
+                f"dimension {test.inner_dim} of the test function is not "
+                f"valid: the inner function has {inner.inner_dim}; test and "
+                "inner data need the same number of features")
         shapes = {
             "outer function": (outer.inner_dim, outer.outer_dim),
             "start": (np.size(inner_start), np.size(outer_start)),
@@ -45,7 +53,22 @@ class BilevelProblem:
         self.inner_start = np.array(inner_start, dtype=float)
         self.outer_start = np.array(outer_start, dtype=float)
         self.minimum = minimum
-        self.scores = scores or {}
+        self.test = test
+        self.scores = dict(scores or {})
+        if test is not None:
+            self.scores = {
+                "test_error": lambda z, x: test.error(z), **self.scores}
+        self._try_scores()
+
+    def _try_scores(self):
+        """Find out now, and not in every run, what cannot be computed."""
+        for name, score in self.scores.items():
+            try:
+                float(score(self.inner_start, self.outer_start))
+            except Exception as error:
+                raise ValueError(
+                    f"the score {name!r} cannot be computed at the start: "
+                    f"{type(error).__name__}: {error}") from error
 
     def orders(self, seed):
         """Permutations of the samples of G and of F, by the seed alone.

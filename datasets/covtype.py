@@ -74,11 +74,11 @@ class Dataset(BilevelDataset):
         outer = MultinomialLogistic(
             X_validation, y[validation], N_CLASSES,
             outer_dim=inner.outer_dim, name="validation")
-        judge = MultinomialLogistic(X_test, y[test], N_CLASSES, name="test")
         return BilevelProblem(
             inner, outer, np.zeros(inner.inner_dim),
             np.log(rng.uniform(size=inner.outer_dim)),
-            scores={"test_error": lambda z, x: judge.error(z)})
+            test=MultinomialLogistic(
+                X_test, y[test], N_CLASSES, name="test"))
 
     def _load(self):
         """Features, and classes from 0 to 6."""

@@ -89,13 +89,12 @@ class Dataset(BilevelDataset):
         outer = kind(
             X_validation / scale, y_validation, penalty=self.penalty,
             name=f"{self.set_name} validation")
-        judge = kind(
-            X_test / scale, y_test, name=f"{self.set_name} test")
+        test = kind(X_test / scale, y_test, name=f"{self.set_name} test")
         return BilevelProblem(
             inner, outer, *logistic_start(
                 rng, inner.inner_dim, self.reg_parametrization,
                 inner.outer_dim),
-            scores={"test_error": lambda z, x: judge.error(z)})
+            test=test)
 
     def _split(self, X, y, size, rng):
         """X without and with the part set aside, then y likewise."""
