@@ -1,8 +1,9 @@
 import hashlib
 
 import numpy as np
-from libsvmdata.core import ALL_DATASETS, fetch_dataset
+from scipy import sparse
 
+from benchmark_utils import libsvm
 from benchmark_utils.dataset import (
     BilevelDataset,
     data_path,
@@ -70,12 +71,11 @@ class Dataset(BilevelDataset):
     def _load(self, name):
         """Features and labels of one of the two sets, checked."""
         local = data_path("ijcnn1")
-        folder = local if local.is_dir() else ALL_DATASETS[name].dataset_dir
-        files = [folder / f"{name}_{part}.npy" for part in "Xy"]
-        if local.is_dir() or all(file.exists() for file in files):
-            X, y = map(_read, files)
-        else:
-            X, y = _download(name, folder)
+        files = (libsvm.files_in(local, name) if local.is_dir()
+                 else libsvm.stored(name))
+        X, y = map(libsvm.read, files)
+        if sparse.issparse(X):
+            X = X.toarray()
         for file, array, shape in [
                 (files[0], X, self.shapes[name]),
                 (files[1], y, self.shapes[name][:1])]:
@@ -96,27 +96,3 @@ def _digest(X, y):
     with np.errstate(invalid="ignore"):  # NaN, which the digest then shows.
         data = np.rint(1e6 * np.column_stack([X, y])).astype("<i8")
     return hashlib.sha256(data.tobytes()).hexdigest()
-
-
-def _read(file):
-    """An array from a file, which the error names if it is damaged."""
-    try:
-        return np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{file} is damaged ({error}): remove it and run "
-            "'benchopt prepare' to download it again") from error
-
-
-def _download(name, folder):
-    """What libsvmdata fetches, or an error saying where it looked."""
-    try:
-        return fetch_dataset(name)
-    except Exception as error:  # Whatever a download may raise.
-        raise OSError(
-            f"no {name} in {folder}, and the download failed ({error}); set "
-            "LIBSVMDATA_HOME to the folder that holds libsvm/"
-            f"{name}_X.npy, or make it available and run "
-            "'benchopt prepare'") from error

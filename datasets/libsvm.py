@@ -1,12 +1,12 @@
 import difflib
 
 import numpy as np
-from libsvmdata.core import ALL_DATASETS, fetch_dataset
+from libsvmdata.core import ALL_DATASETS
 from scipy import sparse
 from scipy.sparse.linalg import svds
 from sklearn.model_selection import train_test_split
 
-from benchmark_utils import checks
+from benchmark_utils import checks, libsvm
 from benchmark_utils.dataset import BilevelDataset, logistic_start
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
@@ -27,8 +27,9 @@ class Dataset(BilevelDataset):
     divided by one number, so that the largest eigenvalue of X'X / n is 1 on
     the training data.
 
-    libsvmdata downloads a set once, to ``$LIBSVMDATA_HOME``. What it keeps
-    sparse stays sparse. Beyond 2000 features, the metrics come from a
+    libsvmdata downloads a set once, to ``$LIBSVMDATA_HOME``. A set that has
+    not the numbers of samples and features of its page is refused. What is
+    kept sparse stays sparse. Beyond 2000 features, the metrics come from a
     truncated Newton method, to a relative 1e-10 of the gradient of G; a dense
     set of so many is skipped.
 
@@ -125,14 +126,8 @@ class Dataset(BilevelDataset):
 
 def _fetch(name):
     """Features and labels -1 and 1, checked."""
-    try:
-        X, y = fetch_dataset(name)
-    except Exception as error:  # Whatever a download or a file may raise.
-        data = ALL_DATASETS[name]
-        raise OSError(
-            f"name={name!r} cannot be had ({error}); if a download was "
-            f"interrupted, remove {data.dataset_dir}/{name}*, make the "
-            "network available and run 'benchopt prepare'") from error
+    files = libsvm.stored(name)
+    X, y = libsvm.fit_page(name, *map(libsvm.read, files), files[0])
     if not sparse.issparse(X) and X.shape[1] > MAX_EXACT_DIM:
         raise ValueError(
             f"name={name!r} is not valid: of its {X.shape[1]} features, not "

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from benchopt.utils.run_context import RunContext
 from harness import DATASETS, OBJECTIVE, make_problem
+from libsvmdata import abstraction
+from libsvmdata.core import ALL_DATASETS
 from scipy import sparse
 
 from benchmark_utils import checks, dataset
@@ -214,13 +216,13 @@ def test_ijcnn1_through_libsvmdata_offline(tmp_path, monkeypatch):
     module = DATASETS["ijcnn1"].get_problem.__globals__
     monkeypatch.setitem(module, "data_path", lambda key: tmp_path / "no")
 
-    def fetch_dataset(name):
+    def download(*arguments, **options):
         raise RuntimeError("name resolution failed")
 
-    monkeypatch.setitem(module, "fetch_dataset", fetch_dataset)
-    for entry in module["ALL_DATASETS"].values():
-        if entry.dataset_name.startswith("ijcnn1"):
-            monkeypatch.setattr(entry, "dataset_dir", tmp_path / "libsvm")
+    monkeypatch.setattr(abstraction, "download", download)
+    for name in ("ijcnn1", "ijcnn1_test"):
+        monkeypatch.setattr(
+            ALL_DATASETS[name], "dataset_dir", tmp_path / "libsvm")
     reason = get_data("ijcnn1")["reason"]
     assert "LIBSVMDATA_HOME" in reason and "name resolution failed" in reason
     with pytest.raises(OSError, match="the download failed"):

@@ -6,14 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from benchmark_utils import reference
+from benchmark_utils import libsvm, reference
 from benchmark_utils.functions.derivatives import check_function, check_problem
 from benchmark_utils.functions.logistic import PENALTIES, REG_PARAMETRIZATIONS
 from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
 from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.reference import metrics
-
-MODULE = DATASETS["libsvm"].get_problem.__globals__
 
 
 def samples(n, labels=(-1.0, 1.0)):
@@ -27,10 +25,16 @@ def samples(n, labels=(-1.0, 1.0)):
 
 @pytest.fixture
 def fetched(monkeypatch):
-    """What the download of each name gives; tests may change it."""
+    """What is stored of each name; tests may change it."""
     data = {"a9a": samples(80), "a9a_test": samples(40),
             "phishing": samples(100)}
-    monkeypatch.setitem(MODULE, "fetch_dataset", lambda name: data[name])
+    monkeypatch.setattr(libsvm, "stored", lambda name: [(name, 0), (name, 1)])
+    monkeypatch.setattr(libsvm, "read", lambda file: data[file[0]][file[1]])
+
+    class Pages:
+        get = staticmethod(lambda name: data[name][0].shape)
+
+    monkeypatch.setattr(libsvm, "SHAPES", Pages)
     return data
 
 
@@ -195,15 +199,3 @@ def test_dense_sets_of_too_many_features(fetched):
     fetched["phishing"] = np.ones((100, 2001)), np.resize([0, 1], 100)
     with pytest.raises(ValueError, match="2001 features.*at most 2000"):
         make_problem("libsvm", name="phishing")
-
-
-def test_no_network_or_a_download_cut_short(monkeypatch):
-    def fail(name):
-        raise EOFError("Compressed file ended")
-
-    monkeypatch.setitem(MODULE, "fetch_dataset", fail)
-    said = reason(name="w8a")
-    assert "name='w8a' cannot be had (Compressed file ended" in said
-    assert "w8a*" in said and "benchopt prepare" in said
-    with pytest.raises(OSError, match="w8a"):
-        DATASETS["libsvm"].get_instance(name="w8a").prepare()
