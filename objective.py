@@ -2,11 +2,12 @@ import numpy as np
 from benchopt import BaseObjective
 
 from benchmark_utils import SOURCE_HASH, checks
+from benchmark_utils.parameters import NamesFiles
 from benchmark_utils.reference import metrics
 from benchmark_utils.stopping import BudgetCriterion
 
 
-class Objective(BaseObjective):
+class Objective(NamesFiles, BaseObjective):
     """min_x h(x) = F(z*(x), x) subject to z*(x) = argmin_z G(z, x).
 
     F and G are averages over samples. A pair (z, x) is judged by h(x) and by
@@ -34,11 +35,6 @@ class Objective(BaseObjective):
 
     test_dataset_name = "quadratic"
     test_config = {"max_seconds": 0.1}
-
-    def save_parameters(self, **parameters):
-        """As in benchopt, where a string may stand for a number."""
-        super().save_parameters(
-            **checks.with_numbers(parameters, self.parameters))
 
     def skip(self, problem, reason):
         """Why there is nothing to run: no data, or a bad parameter."""

@@ -22,45 +22,6 @@ def is_number(value, kind=numbers.Real):
             and not isinstance(value, (bool, np.bool_)))
 
 
-def as_number(value):
-    """The number that a string stands for, or the value itself.
-
-    YAML reads 1e-3 as a string. Whatever ``float`` reads is a number here;
-    an int where it is a whole one, so that 1e4 may be a number of samples.
-    """
-    if not isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return int(number) if number.is_integer() else number
-
-
-def with_numbers(parameters, defaults):
-    """Parameters, where a string may stand for a number.
-
-    Parameters
-    ----------
-    parameters : dict of {str: object}
-    defaults : dict of {str: list}
-        As the ``parameters`` of a benchopt class: where the first value is a
-        number, a number is meant.
-
-    Returns
-    -------
-    dict of {str: object}
-    """
-    def is_meant(name):
-        choices = defaults.get(name)
-        if isinstance(choices, (list, tuple)):
-            choices = next(iter(choices), None)
-        return is_number(choices)
-
-    return {name: as_number(value) if is_meant(name) else value
-            for name, value in parameters.items()}
-
-
 def _is_finite(value):
     """Whether a value is a real number that float64 can hold."""
     try:

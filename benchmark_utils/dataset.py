@@ -10,14 +10,15 @@ from benchopt import BaseDataset
 from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
-from benchmark_utils import checks
+from benchmark_utils.parameters import NamesFiles
 from benchmark_utils.problem import BilevelProblem
 
 _LOG = logging.getLogger(__name__)
 _HERE = Path(__file__).resolve().parent
 
 
-class BilevelDataset(BaseDataset):
+
+class BilevelDataset(NamesFiles, BaseDataset):
     """A dataset that makes a ``BilevelProblem``.
 
     benchopt ends a whole run where ``get_data`` raises. Whatever
@@ -25,11 +26,6 @@ class BilevelDataset(BaseDataset):
     objective skips this dataset, and the rest of the run goes on. Where the
     error does not explain itself, the log has its traceback.
     """
-
-    def save_parameters(self, **parameters):
-        """As in benchopt, where a string may stand for a number."""
-        super().save_parameters(
-            **checks.with_numbers(parameters, self.parameters))
 
     @abstractmethod
     def get_problem(self):

@@ -1,5 +1,4 @@
 """Base class of the solvers: everything that is not the algorithm."""
-import numbers
 import zlib
 
 import numpy as np
@@ -7,9 +6,10 @@ from benchopt import BaseSolver
 
 from benchmark_utils import checks
 from benchmark_utils.methods.sampling import make_sampler
+from benchmark_utils.parameters import ReadsNumbers, as_number
 
 
-class BilevelSolver(BaseSolver):
+class BilevelSolver(ReadsNumbers, BaseSolver):
     """A solver that benchopt samples through its callback.
 
     A subclass has a docstring (the citation), ``name``, ``parameters``,
@@ -73,16 +73,8 @@ class BilevelSolver(BaseSolver):
         What is compiled for the type of the default then serves all of them,
         and a small NumPy integer cannot overflow in the iterations.
         """
-        value = getattr(self, name)
         default, *_ = type(self).parameters.get(name, [None])
-        try:
-            if (checks.is_number(value, numbers.Integral)
-                    and not isinstance(default, float)):
-                setattr(self, name, int(value))
-            elif checks.is_number(value):
-                setattr(self, name, float(value))
-        except OverflowError:
-            pass  # Too large for a float: the check will say so.
+        setattr(self, name, as_number(getattr(self, name), default))
 
     def warm_up(self):
         """Compile, or load from the disk cache, outside the timing."""
