@@ -1,7 +1,7 @@
 import numpy as np
 from benchopt import BasePlot
 
-from benchmark_utils.reporting import results
+from benchmark_utils.reporting import runs
 
 
 class Plot(BasePlot):
@@ -12,39 +12,32 @@ class Plot(BasePlot):
     options = {
         "dataset": ...,
         "objective": ...,
-        "cost": list(results.COSTS),
+        "cost": list(runs.COSTS),
     }
 
     def plot(self, df, dataset, objective, cost):
-        df = df[(df["dataset_name"] == dataset)
-                & (df["objective_name"] == objective)]
-        h_star, _ = results.reference(df, dataset)
-        n_repetitions = df["idx_rep"].nunique()
-        best = results.best_configurations(df)
-        names = sorted((solver for solver, _ in best.values()),
-                       key=lambda n: results.order(results.method_of(n)))
+        best = runs.problem(df, dataset, objective).best().values()
         costs = np.array([
-            [results.first_reaching(
-                df[df["solver_name"] == name], results.COSTS[cost], gap,
-                h_star, n_repetitions) for gap in results.GAPS]
-            for name in names
-        ]).reshape(len(names), len(results.GAPS))
+            [runs.median_with_missing(
+                configuration.reaching(runs.COSTS[cost], gap),
+                configuration.n_asked) for gap in runs.GAPS]
+            for configuration in best
+        ]).reshape(len(best), len(runs.GAPS))
         fastest = costs.min(axis=0, initial=np.inf)
         # Without its parameters, which would leave no room for the gaps.
         return [
-            [results.label(results.method_of(name),
-                           df[df["solver_name"] == name], n_repetitions)]
+            [configuration.label()]
             + [_cell(c, f) for c, f in zip(row, fastest, strict=True)]
-            for name, row in zip(names, costs, strict=True)
+            for configuration, row in zip(best, costs, strict=True)
         ]
 
     def get_metadata(self, df, dataset, objective, cost):
-        h_star, origin = results.reference(df, dataset)
+        problem = runs.problem(df, dataset, objective)
         unit = " [s]" if cost == "time" else ""
         return {
             "title": f"{dataset.split('[')[0]}: {cost}{unit} to a gap "
-                     f"(times the best), h* = {h_star:.8g} ({origin})",
-            "columns": ["solver", *(f"{gap:.0e}" for gap in results.GAPS)],
+                     f"(times the best), {problem.reference_text}",
+            "columns": ["solver", *(f"{gap:.0e}" for gap in runs.GAPS)],
             "default_order_ascending": True,
             "default_order_column": 0,
         }

@@ -1,6 +1,6 @@
 from benchopt import BasePlot
 
-from benchmark_utils.reporting import results
+from benchmark_utils.reporting import runs, styles
 
 
 class Plot(BasePlot):
@@ -16,56 +16,46 @@ class Plot(BasePlot):
         "dataset": ...,
         "objective": ...,
         "quantity": ["h(x) - h*", "squared gradient norm", "h(x)"],
-        "against": list(results.COSTS),
+        "against": list(runs.COSTS),
         "curves": ["best of each method", "all"],
     }
 
     def plot(self, df, dataset, objective, quantity, against, curves):
-        df = df[(df["dataset_name"] == dataset)
-                & (df["objective_name"] == objective)].copy()
-        h_star, _ = results.reference(df, dataset)
-        n_repetitions = df["idx_rep"].nunique()
-        df["y"] = {
-            "h(x) - h*": df["objective_value"] - h_star,
-            "squared gradient norm": df["objective_grad_norm"] ** 2,
-            "h(x)": df["objective_value"],
+        problem = runs.problem(df, dataset, objective)
+        shown = (problem.configurations if curves == "all"
+                 else problem.best().values())
+        column, power = {
+            "h(x) - h*": ("gap", 1), "h(x)": ("objective_value", 1),
+            "squared gradient norm": ("objective_grad_norm", 2),
         }[quantity]
-        names = df["solver_name"].unique()
-        if curves != "all":
-            names = [solver for solver, _ in
-                     results.best_configurations(df).values()]
         traces = []
-        for name in sorted(
-                names, key=lambda n: (results.order(results.method_of(n)), n)):
-            runs = df[df["solver_name"] == name]
-            x, y, low, high = results.median_curve(
-                runs, results.COSTS[against], "y")
+        for configuration in shown:
+            x, *curve = configuration.median_curve(
+                runs.COSTS[against], column)
+            y, low, high = (values**power for values in curve)
             # What is 0 to rounding has no place on a logarithmic axis.
-            shown = y > 1e-16
-            if not shown.any():
-                continue
-            method = results.method_of(name)
-            traces.append({
-                "x": x[shown].tolist(),
-                "y": y[shown].tolist(),
-                "y_low": low[shown].clip(min=1e-16).tolist(),
-                "y_high": high[shown].tolist(),
-                **results.style(method, results.label(
-                    name if curves == "all" else method, runs,
-                    n_repetitions)),
-            })
+            kept = y > 1e-16
+            if kept.any():
+                traces.append({
+                    "x": x[kept].tolist(),
+                    "y": y[kept].tolist(),
+                    "y_low": low[kept].clip(min=1e-16).tolist(),
+                    "y_high": high[kept].tolist(),
+                    **styles.style(configuration.method, configuration.label(
+                        configuration.name if curves == "all" else None)),
+                })
         return traces
 
     def get_metadata(self, df, dataset, objective, quantity, against, curves):
-        h_star, origin = results.reference(df, dataset)
+        problem = runs.problem(df, dataset, objective)
         labels = {
-            "h(x) - h*": f"h(x) - h*,  h* = {h_star:.8g} ({origin})",
+            "h(x) - h*": f"h(x) - h*,  {problem.reference_text}",
             "squared gradient norm": "||grad h(x)||^2",
             "h(x)": "h(x)",
         }
         return {
             "title": dataset.split("[")[0],
-            "xlabel": results.AXES[against],
+            "xlabel": runs.AXES[against],
             "ylabel": labels[quantity],
             "scale": "semilog-x" if quantity == "h(x)" else "loglog",
         }

@@ -23,3 +23,20 @@ def test_links_lead_somewhere():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_recipe_for_a_suite_that_may_not_be_written_to(tmp_path):
+    page = (ROOT / "README.md").read_text()
+    recipe = re.search(r"may not write to \| `BENCHOPT_CACHE=\S+ benchopt "
+                       r"(.*)` \|", page).group(1)
+    suite = copy_suite(tmp_path / "suite")
+    # Files where folders would be: this stops the superuser as well.
+    for name in ("outputs", "__cache__"):
+        (suite / name).write_text("")
+    command = recipe.replace("PATH", str(suite)).split()
+    status, output = run(
+        ["-m", "benchopt", *command, "-d", "quadratic[n_inner=8,n_outer=8]",
+         "-s", "L-BFGS", "-n", "2"], cwd=tmp_path, TMPDIR=str(tmp_path),
+        BENCHOPT_CACHE=str(tmp_path / "cache"))
+    assert status == 0, output
+    assert (tmp_path / "results/mine.parquet").exists(), output

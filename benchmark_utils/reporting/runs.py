@@ -1,8 +1,13 @@
-"""From a results table to curves, best configurations and styles."""
+"""Runs on one problem: curves, their medians, the best configurations."""
+import weakref
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import yaml
+
+from benchmark_utils.reporting import tables
+from benchmark_utils.reporting.styles import order
 
 REFERENCES = Path(__file__).resolve().parents[2] / "references.yml"
 
@@ -15,154 +20,240 @@ SCORES = {
     "objective_test_error": "test error",
     "objective_weights_auc": "AUC of weights",
 }
+# Beyond what is stored as the lowest value, by more than it is rounded to.
+_LOWER = 1e-9
 
-# Solvers of a family share a colour; in it, each has a shade and a marker.
-FAMILIES = {
-    "one loop": (
-        "Blues", ["SOBA", "MA-SOBA", "FSLA", "TTSA", "SUSTAIN", "MRBO"]),
-    "variance reduced": ("Oranges", ["SABA", "SRBA", "SPABA", "VRBO"]),
-    "two loops": (
-        "Greens", ["StocBiO", "AmIGO", "BSA", "F2SA"]),
-    "deterministic": (
-        "Purples", ["AID-GD", "ITD", "BOME", "HOAG", "L-BFGS"]),
-    "black box": ("Greys", ["PZOBO", "Optuna", "RandomSearch"]),
-}
+_last = None, {}  # The table that was read last, and its problems.
+
+#: Where a reference is from: of all seeds, or one a seed.
+Reference = namedtuple("Reference", ["h_star", "origin"])
 
 
-def style(method, label):
-    """Colour and marker of a method, the same in every plot.
+class Configuration:
+    """A method with its parameters, and what its runs have reached.
 
-    Parameters
+    Attributes
     ----------
+    name : str
+        With its parameters, as in the table.
     method : str
-        ``name`` of a solver. One that is in no family is drawn in red.
-    label : str
-        Text of the legend.
-
-    Returns
-    -------
-    dict
-        With ``label``, ``color`` (RGBA) and ``marker``, as benchopt's plots
-        want them.
+    curves : list of dict of array
+        One for each repetition that ended, of any seed: its columns, sorted,
+        and the ``gap`` h - h*.
+    n_asked : int
+        Repetitions that were asked for. One that is missing has diverged.
     """
-    from matplotlib import colormaps
 
-    for first_marker, (colormap, members) in enumerate(FAMILIES.values()):
-        if method in members:
-            k = members.index(method)
-            shade = 0.9 - 0.5 * k / max(1, len(members) - 1)
-            return dict(label=label, marker=first_marker + k,
-                        color=tuple(colormaps[colormap](shade)))
-    return dict(label=label, marker=17, color=(0.8, 0.1, 0.1, 1.0))
+    def __init__(self, name, curves, n_asked):
+        self.name, self.curves = name, curves
+        self.method = tables.method_of(name)
+        self.n_asked = max(n_asked, len(curves))
+
+    @property
+    def parameters(self):
+        return tables.parameters_of(self.name)
+
+    def label(self, name=None):
+        """Legend of a curve, a median over the repetitions that ended."""
+        name = self.method if name is None else name
+        if len(self.curves) == self.n_asked:
+            return name
+        return f"{name} ({len(self.curves)} of {self.n_asked})"
+
+    def score(self, seconds=np.inf):
+        """Median over repetitions of the lowest h within a time.
+
+        Returns
+        -------
+        tuple of float
+            The median, infinite where half of the repetitions diverged, then,
+            to break ties, the median time to get there.
+        """
+        lowest, times = [], []
+        for curve in self.curves:
+            h = curve["objective_value"][curve["time"] <= seconds]
+            if len(h) and not np.all(np.isnan(h)):
+                best = np.nanargmin(h)
+                lowest.append(h[best])
+                times.append(curve["time"][best])
+        return (median_with_missing(lowest, self.n_asked),
+                median_with_missing(times, self.n_asked))
+
+    def at_end(self, column):
+        """Last value of a column, one a repetition that ended."""
+        return [curve[column][-1] for curve in self.curves]
+
+    def reaching(self, column, gap):
+        """Cost of each repetition to a gap: infinite where never reached.
+
+        Parameters
+        ----------
+        column : str
+            One of the values of ``COSTS``.
+        gap : float
+
+        Returns
+        -------
+        array of float64, shape (n_asked,)
+        """
+        reached = np.full(self.n_asked, np.inf)
+        for k, curve in enumerate(self.curves):
+            there = np.flatnonzero(curve["gap"] <= gap)
+            if len(there):
+                reached[k] = curve[column][there[0]]
+        return reached
+
+    def median_curve(self, x_column, y_column, n_points=40):
+        """Median and 20-80 % band over repetitions, on a common grid.
+
+        Parameters
+        ----------
+        x_column, y_column : str
+            For instance "time" and "gap".
+        n_points : int
+            Of the grid, spaced evenly in logarithm, from the first evaluation
+            after the start to the end of the shortest repetition.
+
+        Returns
+        -------
+        x, median, low, high : array of float64
+            Free of NaN, possibly empty: a run of one point has no curve.
+        """
+        xs = [curve[x_column] for curve in self.curves]
+        # A repetition that was evaluated at the start alone stays there.
+        moved = [x for x in xs if np.any(x > 0)]
+        start = max((x[x > 0].min() for x in moved), default=np.inf)
+        stop = min((x.max() for x in moved), default=0.0)
+        if not start <= stop:
+            return (np.empty(0),) * 4
+        grid = np.geomspace(start, stop, n_points if stop > start else 1)
+        grid[-1] = stop
+        values = np.array([
+            held(x, curve[y_column], grid)
+            for x, curve in zip(xs, self.curves, strict=True)])
+        low, median, high = np.quantile(values, [0.2, 0.5, 0.8], axis=0)
+        kept = np.isfinite(low) & np.isfinite(median) & np.isfinite(high)
+        return grid[kept], median[kept], low[kept], high[kept]
 
 
-def order(method):
-    """Sorting key: families in turn, then solvers outside of them."""
-    known = [m for _, members in FAMILIES.values() for m in members]
-    return (known.index(method) if method in known else len(known), method)
-
-
-def method_of(solver_name):
-    """Name of the method in a parametrised name such as SOBA[...]."""
-    return solver_name.split("[")[0]
-
-
-def family_of(method):
-    """Family that a method belongs to, or None."""
-    return next((family for family, (_, members) in FAMILIES.items()
-                 if method in members), None)
-
-
-def full_name(df, dataset):
-    """Name of a dataset with its parameters, as in the results table.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such dataset, or several.
-    """
-    known = sorted(df["dataset_name"].unique())
-    names = [n for n in known if dataset in (n, n.split("[")[0])]
-    if len(names) != 1:
-        raise ValueError(f"dataset={dataset!r} is not valid: one of {known} "
-                         "is needed")
-    return names[0]
-
-
-def repetitions(runs):
-    """Curves of one configuration, sorted by time, one for a repetition."""
-    return [curve.sort_values("stop_val")
-            for _, curve in runs.groupby("idx_rep")]
-
-
-def score(runs, n_repetitions, seconds):
-    """Median over repetitions of the lowest h within a time.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Rows of one configuration on one dataset.
-    n_repetitions : int
-        How many there should be. One that is missing has diverged, and
-        counts as infinity.
-    seconds : float
-        Time that counts.
-
-    Returns
-    -------
-    tuple of float
-        The median, then, to break ties, the median time to get there.
-    """
-    lowest, times = [], []
-    for curve in repetitions(runs):
-        curve = curve[curve["time"] <= seconds]
-        h = curve["objective_value"].to_numpy(dtype=float)
-        if not len(h) or np.all(np.isnan(h)):
-            continue
-        best = np.nanargmin(h)
-        lowest.append(h[best])
-        times.append(curve["time"].to_numpy()[best])
-    return (median_with_missing(lowest, n_repetitions),
-            median_with_missing(times, n_repetitions))
-
-
-def best_configurations(df, seconds=np.inf):
-    """The best parameters of each method, on each dataset.
+class Problem:
+    """All configurations that ran on one dataset with one objective.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        A results table of benchopt.
-    seconds : float
-        Time within which a low h counts.
+        A table that ``tables.prepared`` has made.
+    dataset, objective : str
+        Full names.
 
-    Returns
-    -------
-    dict
-        From (dataset name, method) to (solver name, score). Methods of which
-        every configuration diverged are left out.
+    Attributes
+    ----------
+    configurations : list of Configuration
+        In the order of the families, then by name.
+    h_star : float
+        What gaps are measured from; NaN if each seed has its own.
+    origin : str
+        Where it is from: see ``reference``.
     """
-    best = {}
-    for dataset, runs in df.groupby("dataset_name"):
-        n_repetitions = runs["idx_rep"].nunique()
-        for solver, configuration in runs.groupby("solver_name"):
-            key = dataset, method_of(solver)
-            candidate = score(configuration, n_repetitions, seconds), solver
-            if np.isfinite(candidate[0][0]) and (
-                    key not in best or candidate < best[key]):
-                best[key] = candidate
-    return {key: (solver, s) for key, (s, solver) in best.items()}
+
+    def __init__(self, df, dataset, objective):
+        self.dataset = dataset
+        df = df[(df["dataset_name"] == dataset)
+                & (df["objective_name"] == objective)]
+        references = {
+            seed: reference(rows, dataset, seed)
+            for seed, rows in df.groupby("base_seed")}
+        h_stars = {found.h_star for found in references.values()}
+        origins = sorted({found.origin for found in references.values()})
+        self.origin = ", ".join(origins)
+        self.h_star = h_stars.pop() if len(h_stars) == 1 else np.nan
+        df = df.assign(gap=df["objective_value"] - df["base_seed"].map(
+            {seed: found.h_star for seed, found in references.items()}))
+        columns = ["time", "gap", *(
+            column for column in df if column.startswith("objective_")
+            and df[column].dtype.kind in "if")]
+        df = df.sort_values("stop_val", kind="stable")
+        self.configurations = [
+            Configuration(
+                name, [{column: run[column].to_numpy(dtype=float)
+                        for column in columns}
+                       for _, run in rows.groupby(["base_seed", "idx_rep"])],
+                int(rows["n_asked"].max()))
+            for name, rows in df.groupby("solver_name")]
+        self.configurations.sort(key=lambda c: (order(c.method), c.name))
+
+    @property
+    def reference_text(self):
+        """What gaps are measured from, for titles."""
+        if np.isnan(self.h_star):
+            return f"h* of each seed ({self.origin})"
+        return f"h* = {self.h_star:.8g} ({self.origin})"
+
+    @property
+    def n_asked(self):
+        """The most repetitions that a configuration was asked for."""
+        return max((c.n_asked for c in self.configurations), default=0)
+
+    def best(self, seconds=np.inf):
+        """The best parameters of each method.
+
+        Parameters
+        ----------
+        seconds : float
+            Time within which a low h counts.
+
+        Returns
+        -------
+        dict of {str: Configuration}
+            In the order of the families. Methods of which every configuration
+            diverged in half of the repetitions are left out.
+        """
+        best = {}
+        for configuration in self.configurations:
+            score = configuration.score(seconds), configuration.name
+            method = configuration.method
+            if np.isfinite(score[0][0]) and (
+                    method not in best or score < best[method][0]):
+                best[method] = score, configuration
+        return {method: configuration
+                for method, (_, configuration) in best.items()}
+
+    @property
+    def start(self):
+        """Columns of the first evaluation of a run, or None."""
+        return next((
+            {column: values[0] for column, values in curve.items()}
+            for c in self.configurations for curve in c.curves), None)
+
+    def scores(self):
+        """Those of ``SCORES`` that the dataset has."""
+        start = self.start or {}
+        return {column: name for column, name in SCORES.items()
+                if np.isfinite(start.get(column, np.nan))}
 
 
-def reference(df, dataset):
+def problem(df, dataset, objective):
+    """A ``Problem`` of a table of benchopt, as plots get it."""
+    global _last
+    df = tables.prepared(df)
+    if _last[0] is None or _last[0]() is not df:
+        _last = weakref.ref(df), {}
+    key = dataset, objective
+    if key not in _last[1]:
+        _last[1][key] = Problem(df, dataset, objective)
+    return _last[1][key]
+
+
+def reference(rows, dataset, seed):
     """Value that a suboptimality is measured from, and where it is from.
 
     Parameters
     ----------
-    df : pandas.DataFrame
-        A results table.
+    rows : pandas.DataFrame
+        Runs on a dataset from one seed.
     dataset : str
-        Parametrised name of a dataset.
+        Full name.
+    seed : str
 
     Returns
     -------
@@ -170,87 +261,37 @@ def reference(df, dataset):
     origin : str
         "min h" where the minimum is known, else the text stored in
         ``references.yml`` beside the lowest value known, else "lowest h of
-        this run", which flatters the best run and is no reference.
+        this run", which flatters the best run and is no reference. It is
+        also what holds where a run has gone below what is stored.
     """
-    runs = df[df["dataset_name"] == dataset]
-    if "objective_value_gap" in runs:
-        gaps = runs["objective_value"] - runs["objective_value_gap"]
+    if "objective_value_gap" in rows:
+        gaps = rows["objective_value"] - rows["objective_value_gap"]
         if gaps.notna().any():
-            return float(gaps.median()), "min h"
+            return Reference(float(gaps.median()), "min h")
+    lowest = float(rows["objective_value"].min())
     stored = yaml.safe_load(REFERENCES.read_text()) or {}
-    seeds = runs["base_seed"].astype(str).unique()
-    entry = stored.get(dataset)
-    if entry and ("seed" not in entry or list(seeds) == [str(entry["seed"])]):
-        return float(entry["value"]), entry["origin"]
-    return float(runs["objective_value"].min()), "lowest h of this run"
+    entry = next((entry for name, entry in stored.items()
+                  if tables.same_name(name, dataset)), None)
+    if entry and str(entry.get("seed", seed)) == seed:
+        h_star = float(entry["value"])
+        if not lowest < h_star - _LOWER * max(1.0, abs(h_star)):
+            return Reference(h_star, entry["origin"])
+    return Reference(lowest, "lowest h of this run")
 
 
-def at(curve, x_column, y_column, grid):
+def held(x, y, grid):
     """What a repetition has reached at each point of a grid.
 
     Between two evaluations the earlier one holds: nothing is interpolated.
     Before the first one the value is NaN.
     """
-    x = curve[x_column].to_numpy(dtype=float)
-    y = curve[y_column].to_numpy(dtype=float)
     places = np.searchsorted(x, grid, side="right") - 1
     return np.where(places >= 0, y[places], np.nan)
-
-
-def median_curve(runs, x_column, y_column, n_points=40):
-    """Median and 20-80 % band over repetitions, on a common grid.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Rows of one configuration on one dataset.
-    x_column, y_column : str
-        For instance "time" and "objective_value".
-    n_points : int
-        Of the grid, spaced evenly in logarithm, from the first evaluation
-        after the start to the end of the shortest repetition.
-
-    Returns
-    -------
-    x, median, low, high : array of float64
-        NaN-free, possibly empty.
-    """
-    curves = repetitions(runs)
-    firsts = [c[x_column][c[x_column] > 0].min() for c in curves]
-    start = np.max(firsts)
-    stop = np.min([c[x_column].max() for c in curves])
-    if not start <= stop:
-        return (np.empty(0),) * 4
-    grid = np.geomspace(start, stop, n_points if stop > start else 1)
-    grid[-1] = stop
-    values = np.array([at(c, x_column, y_column, grid) for c in curves])
-    low, median, high = np.quantile(values, [0.2, 0.5, 0.8], axis=0)
-    kept = np.isfinite(median)
-    return grid[kept], median[kept], low[kept], high[kept]
-
-
-def first_reaching(runs, column, gap, h_star, n_repetitions):
-    """Median over repetitions of where h - h_star falls to ``gap``.
-
-    ``column`` is one of ``COSTS``. A repetition that never gets there counts
-    as infinity, and so does one that is missing because it has diverged.
-    """
-    reached = []
-    for curve in repetitions(runs):
-        there = curve[curve["objective_value"] - h_star <= gap]
-        reached.append(there[column].iloc[0] if len(there) else np.inf)
-    return median_with_missing(reached, n_repetitions)
 
 
 def median_with_missing(values, n_repetitions):
     """Median, where repetitions that have diverged count as infinity."""
     missing = [np.inf] * max(0, n_repetitions - len(values))
-    return float(np.median([*values, *missing]))
-
-
-def label(name, runs, n_repetitions):
-    """Legend of a curve, which is a median over the repetitions that ended."""
-    n_ended = runs["idx_rep"].nunique()
-    if n_ended == n_repetitions:
-        return name
-    return f"{name} ({n_ended} of {n_repetitions})"
+    with np.errstate(invalid="ignore"):  # Between two infinities.
+        median = np.median([*values, *missing]) if n_repetitions else np.inf
+    return float(np.inf if np.isnan(median) else median)

@@ -8,51 +8,99 @@ The best configuration has the lowest median, over repetitions, of the lowest
 h reached within the time. A repetition that diverged counts as infinity; ties
 go to the configuration that gets there first. Chosen values at the edge of
 the grid are reported: the best may lie beyond. Give the grid's config file, so
-that values beyond which all runs diverge do not count as its edge.
+that values beyond which all runs diverge do not count as its edge, and that
+methods of which every run diverged are named.
 """
-import argparse
-import ast
 import math
 import re
-import sys
 from pathlib import Path
 
-import pandas as pd
 import yaml
+from benchopt.utils.parametrized_name_mixin import _extract_options
 
-from benchmark_utils.reporting.results import (
-    best_configurations,
-    full_name,
-    method_of,
-    order,
-    score,
+from benchmark_utils import checks
+from benchmark_utils.parameters import as_number
+from benchmark_utils.reporting import tables
+from benchmark_utils.reporting.commands import (
+    at_least_one,
+    note,
+    parser_of,
+    positive,
 )
+from benchmark_utils.reporting.runs import Problem
+from benchmark_utils.reporting.styles import FAMILIES, order
 
 
-def parameters_of(solver_name):
-    """Parameters in a name such as SOBA[step_size=0.1], as Python values."""
-    text = solver_name[len(method_of(solver_name)):].strip("[]")
-    if solver_name.endswith("]]"):  # A list is the last value.
-        text += "]"
-    pairs = [pair.split("=", 1) for pair in re.split(r",(?=\w+=)", text)
-             if pair]
-    return {name: _value(value) for name, value in pairs}
+def listed(config):
+    """Solvers of a config file, with the values of their parameters.
+
+    Parameters
+    ----------
+    config : dict
+        Contents of the file. A solver may be text, such as ``SOBA`` or
+        ``SOBA[step_size=[0.1,1]]``, or a dictionary; a value stands for a
+        list of one.
+
+    Returns
+    -------
+    list of (str, dict of {str: list})
+    """
+    solvers = config.get("solver") or []
+    found = []
+    for solver in solvers if isinstance(solvers, list) else [solvers]:
+        for name, values in (
+                solver.items() if isinstance(solver, dict)
+                else [(str(solver), {})]):
+            base, _, typed = _extract_options(name)
+            if isinstance(values, dict):
+                typed = {**typed, **values}
+            found.append((base, _one_by_one(typed)))
+    return found
 
 
-def _value(text):
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
+def _one_by_one(values):
+    """Lists of values, also of parameters that are given together."""
+    apart = {}
+    for names, value in values.items():
+        value = value if isinstance(value, (list, tuple)) else [value]
+        names = [name.strip() for name in names.split(",")]
+        for k, name in enumerate(names):
+            apart[name] = [as_number(v if len(names) == 1 else v[k])
+                           for v in value]
+    return apart
 
 
-def tried(df, grid=()):
+def methods_meant(pattern, known):
+    """Methods that benchopt runs for a name: case and ``*`` are as there.
+
+    A name that is not known stands for itself.
+    """
+    pattern = re.compile(re.escape(pattern).replace(r"\*", ".*"), re.I)
+    known = {*known, *(m for *_, members in FAMILIES.values()
+                       for m in members)}
+    return sorted((m for m in known if pattern.fullmatch(m)), key=order)
+
+
+def methods_of(grid, known):
+    """Methods in config files, of which a table may have lost some.
+
+    Returns
+    -------
+    set of str
+        Also those that are neither known nor in the table.
+    """
+    return {method for config in grid for pattern, _ in listed(config)
+            for method in methods_meant(pattern, known) or [pattern]
+            if "*" not in method}
+
+
+def tried(problem, grid=()):
     """Values of each parameter of each method.
 
     Parameters
     ----------
-    df : pandas.DataFrame
-        A results table. What diverged is not in it.
+    problem : Problem
+        What diverged is not in it.
     grid : sequence of dict
         Contents of the config files that it is from.
 
@@ -62,20 +110,20 @@ def tried(df, grid=()):
         From (method, parameter) to a set of numbers.
     """
     values = {}
-    for solver in df["solver_name"].unique():
-        for name, value in parameters_of(solver).items():
-            values.setdefault((method_of(solver), name), []).append(value)
+    for configuration in problem.configurations:
+        for name, value in configuration.parameters.items():
+            values.setdefault((configuration.method, name), []).append(value)
+    known = {c.method for c in problem.configurations}
     for config in grid:
-        for entry in config.get("solver", []):
-            for method, lists in (
-                    entry.items() if isinstance(entry, dict) else ()):
-                for name, listed in lists.items():
-                    values.setdefault((method, name), []).extend(listed)
-    return {key: {v for v in found if isinstance(v, (int, float))}
+        for pattern, lists in listed(config):
+            for method in methods_meant(pattern, known) or [pattern]:
+                for name, value in lists.items():
+                    values.setdefault((method, name), []).extend(value)
+    return {key: {v for v in found if checks.is_number(v)}
             for key, found in values.items()}
 
 
-def edges(values, solver_name):
+def edges(values, configuration):
     """Chosen values at an end of what was tried of a parameter.
 
     Returns
@@ -84,47 +132,14 @@ def edges(values, solver_name):
         One text for each; parameters with a single value have no edge.
     """
     found = []
-    for name, value in parameters_of(solver_name).items():
-        grid = sorted(values[method_of(solver_name), name])
+    for name, value in configuration.parameters.items():
+        grid = sorted(values[configuration.method, name])
         if len(grid) > 1 and value in (grid[0], grid[-1]):
             found.append(f"{name}={value} (tried {grid[0]} to {grid[-1]})")
     return found
 
 
-def select(df, dataset, seconds, grid=()):
-    """Best configuration of each solver on one dataset.
-
-    Parameters
-    ----------
-    df : pandas.DataFrame
-        A results table.
-    dataset : str
-        Name of the dataset, with or without its parameters.
-    seconds : float
-    grid : sequence of dict
-        As in ``tried``.
-
-    Returns
-    -------
-    list of (str, dict, float, list of str)
-        Method, parameters, median lowest h, and chosen values at an edge.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such dataset, or several.
-    """
-    df = df[df["dataset_name"] == full_name(df, dataset)]
-    best = best_configurations(df, seconds)
-    values = tried(df, grid)
-    return [
-        (method, parameters_of(solver), reached[0], edges(values, solver))
-        for (_, method), (solver, reached) in sorted(
-            best.items(), key=lambda item: order(item[0][1]))
-    ]
-
-
-def shortlist(df, dataset, seconds, n):
+def shortlist(problem, seconds, n):
     """Candidates for a longer run with repetitions.
 
     A single repetition favours steps that are only just stable. Of each
@@ -133,93 +148,151 @@ def shortlist(df, dataset, seconds, n):
 
     Parameters
     ----------
-    df, dataset, seconds
-        As in ``select``.
+    problem : Problem
+    seconds : float
+        Time within which a low h counts.
     n : int
         How many of each method.
 
     Returns
     -------
-    list of (str, dict)
-        Method and parameters.
+    list of Configuration
     """
-    df = df[df["dataset_name"] == full_name(df, dataset)]
     best_at = {}
-    for solver, runs in df.groupby("solver_name"):
-        parameters = parameters_of(solver)
-        step = parameters.get("step_size", 0.0) / parameters.get(
-            "outer_ratio", 1.0)
-        # Grids are rounded: 0.32 / 0.1 and 1 / 0.32 are one step.
-        key = method_of(solver), round(math.log10(step), 1) if step else 0.0
-        candidate = score(runs, 1, seconds), solver
-        best_at[key] = min(candidate, best_at.get(key, candidate))
+    for configuration in problem.configurations:
+        score = configuration.score(seconds), configuration.name
+        steps = best_at.setdefault(configuration.method, {})
+        step = _step_of_x(configuration.parameters)
+        if step not in steps or score < steps[step][0]:
+            steps[step] = score, configuration
     found = []
-    for method in sorted({method for method, _ in best_at}, key=order):
-        steps = {step: c for (m, step), c in best_at.items() if m == method}
-        largest = min(steps, key=steps.get)
+    for steps in best_at.values():
+        largest = min(steps, key=lambda step: steps[step][0])
         kept = sorted((step for step in steps if step <= largest),
                       reverse=True)
-        found += [(method, parameters_of(steps[step][1]))
-                  for step in kept[:n]]
+        found += [steps[step][1] for step in kept[:n]]
     return found
 
 
-def entry(method, parameters):
+def _step_of_x(parameters):
+    """Its logarithm, to one decimal, or 0 for methods without.
+
+    Grids are rounded: 0.32 / 0.1 and 1 / 0.32 are one step.
+    """
+    step = parameters.get("step_size", 0.0) / parameters.get(
+        "outer_ratio", 1.0)
+    return round(math.log10(step), 1) if step > 0 else 0.0
+
+
+def entry(configuration):
     """One solver in a config file."""
-    if not parameters:
-        return method
-    return {method: {name: [value] for name, value in parameters.items()}}
+    if not configuration.parameters:
+        return configuration.method
+    return {configuration.method: {
+        name: [value] for name, value in configuration.parameters.items()}}
+
+
+def config_text(dataset, chosen, repetitions, max_seconds=None):
+    """A config file of benchopt.
+
+    Parameters
+    ----------
+    dataset : str or dict
+        As ``tables.as_typed`` returns it: with all its parameters.
+    chosen : list of Configuration
+    repetitions : int
+    max_seconds : float, optional
+
+    Returns
+    -------
+    str
+        YAML, with each list of values on one line.
+    """
+    config = {
+        "dataset": [dataset],
+        **({"objective": [f"*[max_seconds={max_seconds:g}]"]}
+           if max_seconds else {}),
+        "n-repetitions": repetitions,
+        "solver": [entry(configuration) for configuration in chosen],
+    }
+    return yaml.safe_dump(config, sort_keys=False, default_flow_style=None,
+                          allow_unicode=True)
+
+
+def read_config(file):
+    """Contents of a config file, which an error names if it is none.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        config = yaml.safe_load(Path(file).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"config={str(file)!r} is not valid: {error}") \
+            from error
+    if not isinstance(config, dict):
+        raise ValueError(f"config={str(file)!r} is not valid: options of "
+                         "benchopt, such as solver, are needed")
+    return config
 
 
 def main(arguments=None):
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("results", nargs="+", help="results tables (parquet)")
-    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--dataset", required=True,
+                        help="as after -d, with the parameters that tell it "
+                        "from others in the tables")
+    parser.add_argument("--objective", help="likewise, where there are many")
     parser.add_argument(
         "--grid", action="append", default=[],
         help="config file of the grid: knows of values that all diverged")
-    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--seconds", type=positive, default=math.inf)
     parser.add_argument(
-        "--shortlist", type=int, metavar="N",
+        "--shortlist", type=at_least_one, metavar="N",
         help="write N candidates of each solver, from its best configuration"
         " to smaller steps of x, in place of the best")
-    parser.add_argument("--repetitions", type=int, default=10)
-    parser.add_argument("--max-seconds", type=float,
+    parser.add_argument("--repetitions", type=at_least_one, default=10)
+    parser.add_argument("--max-seconds", type=positive,
                         help="time of a run in the config (default: 2)")
     parser.add_argument("--output", help="config file (default: printed)")
     options = parser.parse_args(arguments)
+    try:
+        _write(options)
+    except ValueError as error:
+        parser.error(str(error))
 
-    df = pd.concat([pd.read_parquet(file) for file in options.results])
-    grid = [yaml.safe_load(Path(file).read_text()) for file in options.grid]
-    chosen = select(df, options.dataset, options.seconds, grid)
-    solvers = [(method, parameters) for method, parameters, *_ in chosen]
+
+def _write(options):
+    df = tables.read(options.results)
+    grid = [read_config(file) for file in options.grid]
+    dataset = tables.find_dataset(df, options.dataset)
+    problem = Problem(
+        df, dataset, tables.find_objective(df, options.objective))
+    best = problem.best(options.seconds)
+    chosen = list(best.values())
     if options.shortlist:
-        solvers = shortlist(
-            df, options.dataset, options.seconds, options.shortlist)
-    config = {
-        "dataset": [options.dataset],
-        **({"objective": [f"*[max_seconds={options.max_seconds:g}]"]}
-           if options.max_seconds else {}),
-        "n-repetitions": options.repetitions,
-        "solver": [entry(*solver) for solver in solvers],
-    }
-    # Lists of values on one line each.
-    text = yaml.safe_dump(config, sort_keys=False, default_flow_style=None)
+        chosen = shortlist(problem, options.seconds, options.shortlist)
+    text = config_text(
+        tables.as_typed(tables.method_of(dataset),
+                        tables.dataset_parameters(df, dataset)),
+        chosen, options.repetitions, options.max_seconds)
     if options.output:
-        with open(options.output, "w") as file:
-            file.write(text)
+        Path(options.output).write_text(text)
     else:
         print(text)
-    for method, parameters, h, at_edge in chosen:
-        print(f"{method}: h = {h:.8g}, {parameters}", file=sys.stderr)
-        for edge in at_edge:
-            print(f"    at the edge of the grid: {edge}", file=sys.stderr)
-    missing = sorted(
-        {method_of(s) for s in df["solver_name"]} - {m for m, *_ in chosen})
+    values = tried(problem, grid)
+    for configuration in best.values():
+        h, _ = configuration.score(options.seconds)
+        note(f"{configuration.label()}: h = {h:.8g}, "
+             f"{configuration.parameters}")
+        for edge in edges(values, configuration):
+            note(f"    at the edge of the grid: {edge}")
+    known = {tables.method_of(name) for name in df["solver_name"]}
+    missing = sorted((known | methods_of(grid, known)) - set(best), key=order)
     if missing:
-        print(f"every configuration diverged: {missing}", file=sys.stderr)
+        note(f"every configuration diverged, or was not run: {missing}")
 
 
 if __name__ == "__main__":

@@ -5,60 +5,17 @@
 
 draws the suboptimality of each method, at its best parameters, against time
 and oracle calls, and prints what each method needs to reach given gaps, as a
-Markdown table.
+Markdown table. With ``--config``, the file of the run, methods of which every
+repetition diverged are named, too.
 """
-import argparse
-
 import numpy as np
-import pandas as pd
 
-from benchmark_utils.reporting import results
-from benchmark_utils.reporting.selection import parameters_of
-
-# Families differ by line style too: colours are not seen by all.
-LINES = dict(zip(results.FAMILIES, ["-", "-", "--", "-.", ":"], strict=True))
-WIDTHS = {"variance reduced": 2.4}
+from benchmark_utils.reporting import runs, styles, tables
+from benchmark_utils.reporting.commands import note, parser_of
+from benchmark_utils.reporting.selection import methods_of, read_config
 
 
-def best_runs(df, dataset):
-    """Runs of one dataset at the best parameters of each method.
-
-    Parameters
-    ----------
-    df : pandas.DataFrame
-        A results table.
-    dataset : str
-        Name of the dataset, with or without its parameters.
-
-    Returns
-    -------
-    h_star : float
-        What gaps are measured from.
-    origin : str
-        Where it is from, as ``results.reference`` says.
-    runs : dict
-        From the method's name to its rows, in the order of the families.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such dataset, or several.
-    """
-    name = results.full_name(df, dataset)
-    df = df[df["dataset_name"] == name]
-    best = {method: solver for (_, method), (solver, _)
-            in results.best_configurations(df).items()}
-    runs = {method: df[df["solver_name"] == best[method]]
-            for method in sorted(best, key=results.order)}
-    return *results.reference(df, name), runs
-
-
-def _n_repetitions(runs):
-    """How many there are, of which some methods may have lost some."""
-    return len({k for curves in runs.values() for k in curves["idx_rep"]})
-
-
-def draw(h_star, origin, runs, title):
+def draw(problem, title):
     """The figure: one panel against time, one against oracle calls.
 
     Returns
@@ -68,41 +25,35 @@ def draw(h_star, origin, runs, title):
     from matplotlib import pyplot as plt
 
     fig, axes = plt.subplots(1, 2, figsize=(11.5, 5), sharey=True)
-    n_repetitions = _n_repetitions(runs)
-    for ax, (cost, column) in zip(axes, results.COSTS.items(), strict=True):
-        for method, curves in runs.items():
-            curves = curves.assign(gap=curves["objective_value"] - h_star)
-            x, y, low, high = results.median_curve(curves, column, "gap")
+    for ax, (cost, column) in zip(axes, runs.COSTS.items(), strict=True):
+        for method, best in problem.best().items():
+            x, y, low, high = best.median_curve(column, "gap")
             shown = y > 0
-            family = results.family_of(method)
+            if not shown.any():
+                continue
             line, = ax.plot(
-                x[shown], y[shown], LINES.get(family, "-"),
-                label=results.label(method, curves, n_repetitions),
-                linewidth=WIDTHS.get(family, 1.4),
-                color=results.style(method, method)["color"])
+                x[shown], y[shown], linestyle=styles.line(method),
+                label=best.label(), linewidth=1.4,
+                color=styles.color(method))
             ax.fill_between(
                 x[shown], low[shown].clip(min=1e-16), high[shown],
                 color=line.get_color(), alpha=0.15, linewidth=0)
-        ax.set(xscale="log", yscale="log", xlabel=results.AXES[cost])
+        ax.set(xscale="log", yscale="log", xlabel=runs.AXES[cost])
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(r"$h(x) - h^*$")
     fig.suptitle(
-        f"{title}: median and 20-80 % band of {n_repetitions} repetitions, "
-        f"h* = {h_star:.8g} ({origin})", fontsize=10)
+        f"{title}: median and 20-80 % band of {problem.n_asked} repetitions, "
+        f"{problem.reference_text}", fontsize=10)
+    if not axes[0].lines:
+        axes[0].text(0.5, 0.5, "no curve above h*", ha="center",
+                     transform=axes[0].transAxes)
     fig.legend(*axes[0].get_legend_handles_labels(), frameon=False,
                loc="center right", fontsize=9)
     fig.tight_layout(rect=(0, 0, 0.84, 1))
     return fig
 
 
-def scores_of(runs):
-    """Those of ``results.SCORES`` that the dataset of the runs has."""
-    curves = next(iter(runs.values()), {})
-    return {column: name for column, name in results.SCORES.items()
-            if column in curves and curves[column].notna().all()}
-
-
-def rows(h_star, runs):
+def rows(problem):
     """Cells of the table: the start of all methods, then a row a method.
 
     Returns
@@ -110,35 +61,32 @@ def rows(h_star, runs):
     list of list of str
         Method, with the repetitions that ended if some diverged, parameters,
         median h at the end and its gap, then the median seconds and oracle
-        calls to each of ``results.GAPS``, and the median at the end of each
-        of the ``scores_of`` the runs. A repetition that diverged counts as
+        calls to each of ``runs.GAPS``, and the median at the end of each of
+        the scores of the dataset. A repetition that diverged counts as
         infinity.
     """
-    scores = scores_of(runs)
-    start = results.repetitions(next(iter(runs.values())))[0].iloc[0]
-    h = start["objective_value"]
-    table = [["start", "", f"{h:.7f}", f"{h - h_star:.1e}",
-              *["-"] * len(results.GAPS),
+    scores = problem.scores()
+    start = problem.start
+    if start is None:
+        return []
+    table = [["start", "", f"{start['objective_value']:.7f}",
+              f"{start['gap']:.1e}", *["-"] * len(runs.GAPS),
               *(f"{start[column]:.4f}" for column in scores)]]
-    n_repetitions = _n_repetitions(runs)
-    for method, curves in runs.items():
-        ends = [c.iloc[-1] for c in results.repetitions(curves)]
-        h = results.median_with_missing(
-            [end["objective_value"] for end in ends], n_repetitions)
-        solver = curves["solver_name"].iloc[0]
+    for best in problem.best().values():
+        h, end = (runs.median_with_missing(best.at_end(column), best.n_asked)
+                  for column in ("objective_value", "gap"))
         shown = ", ".join(
-            f"{name}={value}" for name, value in parameters_of(solver).items()
+            f"{name}={value}" for name, value in best.parameters.items()
             if name not in ("batch_size", "eval_freq"))
-        cells = [results.label(method, curves, n_repetitions), shown,
-                 f"{h:.7f}", f"{h - h_star:.1e}"]
-        for gap in results.GAPS:
+        cells = [best.label(), shown, f"{h:.7f}", f"{end:.1e}"]
+        for gap in runs.GAPS:
             seconds, calls = (
-                results.first_reaching(
-                    curves, column, gap, h_star, n_repetitions)
-                for column in results.COSTS.values())
+                runs.median_with_missing(
+                    best.reaching(column, gap), best.n_asked)
+                for column in runs.COSTS.values())
             cells.append(f"{seconds:.2g} s / {calls:.1e}"
                          if np.isfinite(seconds) else "-")
-        cells += [f"{np.median([end[column] for end in ends]):.4f}"
+        cells += [f"{np.median(best.at_end(column)):.4f}"
                   for column in scores]
         table.append(cells)
     return table
@@ -146,27 +94,49 @@ def rows(h_star, runs):
 
 def main(arguments=None):
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("results", help="results table (parquet)")
-    parser.add_argument("--dataset", required=True)
+    parser = parser_of(__doc__)
+    parser.add_argument("results", nargs="+", help="results tables (parquet)")
+    parser.add_argument("--dataset", required=True,
+                        help="as after -d, with the parameters that tell it "
+                        "from others in the tables")
+    parser.add_argument("--objective", help="likewise, where there are many")
+    parser.add_argument("--config", action="append", default=[],
+                        help="config file of the run")
     parser.add_argument("--figure", help="file to draw to (svg, png, pdf)")
     options = parser.parse_args(arguments)
+    try:
+        _print(options)
+    except ValueError as error:
+        parser.error(str(error))
 
-    df = pd.read_parquet(options.results)
-    h_star, origin, runs = best_runs(df, options.dataset)
+
+def _print(options):
+    df = tables.read(options.results)
+    problem = runs.Problem(df, tables.find_dataset(df, options.dataset),
+                           tables.find_objective(df, options.objective))
     header = ["solver", "parameters", "h", "h - h*",
-              *(f"{gap:.0e}" for gap in results.GAPS),
-              *scores_of(runs).values()]
-    for cells in [header, ["---"] * len(header), *rows(h_star, runs)]:
+              *(f"{gap:.0e}" for gap in runs.GAPS),
+              *problem.scores().values()]
+    for cells in [header, ["---"] * len(header), *rows(problem)]:
         print("| " + " | ".join(cells) + " |")
+    best = problem.best()
+    known = {tables.method_of(name) for name in df["solver_name"]}
+    asked = known | methods_of(map(read_config, options.config), known)
+    missing = sorted(asked - set(best), key=styles.order)
+    if missing:
+        note(f"no result, diverged or not run: {missing}")
+    fewer = [configuration.method for configuration in best.values()
+             if configuration.n_asked < problem.n_asked]
+    if fewer:
+        note(f"asked for fewer repetitions than others, as far as the tables "
+             f"show: {fewer}")
     if options.figure:
         import matplotlib
 
         matplotlib.use("Agg")
         # The same table gives the same file, to the last byte.
         matplotlib.rcParams["svg.hashsalt"] = "benchmark"
-        figure = draw(h_star, origin, runs, options.dataset)
+        figure = draw(problem, options.dataset)
         figure.savefig(options.figure, dpi=150, metadata=(
             {"Date": None} if options.figure.endswith(".svg") else None))
 

@@ -1,0 +1,45 @@
+"""What the commands share: numbers as options, and how they fail."""
+import argparse
+import math
+import sys
+
+
+def at_least_one(text):
+    """An integer >= 1, for an option that counts.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        Naming the value and what is allowed, as for every option.
+    """
+    try:
+        value = float(text)
+        if value >= 1 and value.is_integer():
+            return int(value)
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not valid: an integer >= 1 is needed")
+
+
+def positive(text):
+    """A finite number > 0, for an option that is a time."""
+    try:
+        value = float(text)
+        if 0 < value < math.inf:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not valid: a finite number > 0 is needed")
+
+
+def parser_of(text):
+    """Parser of a command whose module has this docstring."""
+    return argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawTextHelpFormatter)
+
+
+def note(text):
+    """Say something beside what a command prints."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,112 @@
+"""How methods are drawn: the same colour, line and marker in every plot.
+
+A family shares a hue. Within it, shade, line and marker differ, so that no
+two methods are told apart by colour alone.
+"""
+import colorsys
+import zlib
+
+#: A hue (0 to 1), a saturation and the members, of each family.
+FAMILIES = {
+    "one loop": (0.58, 1.0, ["SOBA", "TTSA", "NSBO-SGD", "SLIP"]),
+    "momentum": (
+        0.50, 1.0, ["MA-SOBA", "FSLA", "SUSTAIN", "MRBO", "FMBO"]),
+    "variance reduced": (
+        0.06, 1.0, ["SABA", "SRBA", "SPABA", "VRBO", "SFFBA", "MSEBA"]),
+    "two loops": (0.36, 0.9, ["StocBiO", "AmIGO", "BSA"]),
+    "penalty, first order": (
+        0.80, 0.65, ["F2SA", "F2SA-p", "F3SA", "BOME", "V-PBGD", "MEHA",
+                     "FdeHBO", "PZOBO"]),
+    "tuning-free": (0.13, 1.0, ["S-TFBO", "D-TFBO"]),
+    "deterministic": (
+        0.95, 0.75, ["AID-GD", "ITD", "HOAG", "MAID", "SHINE", "LancBiO",
+                     "RAHGD", "L-BFGS"]),
+    "black box": (0.0, 0.0, ["Optuna", "RandomSearch"]),
+}
+
+#: Of benchopt and matplotlib alike: all can be seen.
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "p", "<", "h", ">", "d",
+           "H", "8", "1", "2", "3", "4"]
+LINES = ["-", "--", "-.", ":", (0, (7, 1.5)), (0, (5, 1, 1, 1, 1, 1)),
+         (0, (2, 1)), (0, (9, 2, 2, 2))]
+# Lightness of the members in turn: neighbours differ most.
+_VALUES = [0.75, 0.42, 0.95, 0.58, 0.34, 0.85, 0.50, 0.66]
+_N_OTHERS = 6 * len(MARKERS)
+_others = {}  # Places of methods outside the families.
+
+
+def order(method):
+    """Sorting key: families in turn, then methods outside of them."""
+    known = [m for *_, members in FAMILIES.values() for m in members]
+    return (known.index(method) if method in known else len(known), method)
+
+
+def family_of(method):
+    """Family that a method belongs to, or None."""
+    return next((family for family, (*_, members) in FAMILIES.items()
+                 if method in members), None)
+
+
+def color(method):
+    """Colour of a method, as red, green, blue and opacity."""
+    for hue, saturation, members in FAMILIES.values():
+        if method in members:
+            k = members.index(method)
+            # Light shades of a hue are told apart by a lower saturation.
+            value = _VALUES[k % len(_VALUES)]
+            saturation *= 1.0 if value < 0.8 else 0.75
+            return *colorsys.hsv_to_rgb(hue, saturation, value), 1.0
+    # Between the hues of the families.
+    hue, value = _place(method) % 6 / 6 + 0.22, 0.35 + 0.1 * (
+        _place(method) % 5)
+    return *colorsys.hsv_to_rgb(hue % 1.0, 0.85, value), 1.0
+
+
+def marker(method):
+    """Marker of a method, as matplotlib names it."""
+    start = 0
+    for *_, members in FAMILIES.values():
+        if method in members:
+            return MARKERS[(start + members.index(method)) % len(MARKERS)]
+        start += len(members)
+    return MARKERS[_place(method) % len(MARKERS)]
+
+
+def line(method):
+    """Line style of a method, as matplotlib takes it."""
+    for *_, members in FAMILIES.values():
+        if method in members:
+            return LINES[members.index(method) % len(LINES)]
+    return LINES[_place(method) % len(LINES)]
+
+
+def style(method, label):
+    """What benchopt's plots want of a curve.
+
+    Parameters
+    ----------
+    method : str
+        ``name`` of a solver.
+    label : str
+        Text of the legend.
+
+    Returns
+    -------
+    dict
+        With ``label``, ``color`` (RGBA) and ``marker``.
+    """
+    return dict(label=label, color=color(method), marker=marker(method))
+
+
+def _place(method):
+    """A number of a method outside the families that no other one has.
+
+    It follows from the name, so that it is the same in all plots, but for
+    names that would share it.
+    """
+    if method not in _others:
+        place = zlib.crc32(method.encode()) % _N_OTHERS
+        while place in _others.values() and len(_others) < _N_OTHERS:
+            place = (place + 1) % _N_OTHERS
+        _others[method] = place
+    return _others[method]

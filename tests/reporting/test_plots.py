@@ -1,0 +1,98 @@
+"""Every plot, on every valid results table."""
+import json
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+import yaml
+from benchopt.plotting.generate_matplotlib import get_figures
+from benchopt.plotting.helpers import update_plot_data_style
+from handmade import TABLES, A, problems, table
+from harness import BENCHMARK, DATASETS, OBJECTIVE, ROOT
+
+from benchmark_utils.reporting import styles, summary
+
+matplotlib.use("Agg")
+OWN = [plot for plot in BENCHMARK.get_plots()
+       if (ROOT / "plots") in getattr(plot, "_module_filename", ROOT).parents]
+KINDS = yaml.safe_load((ROOT / "config.yml").read_text())["plots"]
+@pytest.mark.parametrize("kind", sorted(TABLES))
+def test_no_plot_fails(kind, tmp_path):
+    df = TABLES[kind]
+    before = df.copy()
+    data, _ = BENCHMARK.get_plot_data(df, KINDS)
+    assert set(data) == set(KINDS)
+    # The page: numbers that JSON has.
+    own = {plot._get_name() for plot in OWN}
+    drawn = update_plot_data_style(
+        {name: plots for name, plots in data.items() if name in own})
+    json.dumps(drawn, allow_nan=False)
+    pd.testing.assert_frame_equal(df, before)
+
+
+@pytest.mark.parametrize("kind", sorted(TABLES))
+def test_summary_draws_and_tabulates(kind, tmp_path):
+    for problem in problems(TABLES[kind]):
+        summary.draw(problem, "title").savefig(tmp_path / "figure.png")
+        summary.rows(problem)
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_figures_are_drawn(tmp_path):
+    own = [plot._get_name() for plot in OWN]
+    get_figures(BENCHMARK, TABLES["one point"], tmp_path, own)
+    matplotlib.pyplot.close("all")
+
+
+def test_figures_have_names_of_their_own():
+    # benchopt cuts a name at its last dot.
+    parameters = {
+        "quadratic": [dict(noise=0.5), dict(noise=0.25)],
+        "simulated_logistic": [dict(density=0.5), dict(density=1.0)],
+        "digits": [dict(ratio=0.5), dict(ratio=0.75)],
+        "libsvm": [dict(name="news20.binary"), dict(name="a/b.c")]}
+    names = [str(DATASETS[name].get_instance(**values))
+             for name, both in parameters.items() for values in both]
+    objectives = [str(OBJECTIVE.get_instance(max_seconds=seconds))
+                  for seconds in (2.0, 0.5, "1e-1")]
+    for name in [*names, *objectives]:
+        assert "." not in name and "/" not in name, name
+    assert len({*names, *objectives}) == len(names) + 3
+    assert objectives[0].endswith("[max_seconds=2]")
+    df = pd.concat([
+        table({(A, 0): [(0, 9), (1, 4)]}, dataset=name,
+              objective_name=objective)
+        for name in names for objective in objectives], ignore_index=True)
+    for plot in BENCHMARK.get_plots():
+        keys, _ = plot._get_all_plots(df)
+        files = {Path(key).with_suffix(".pdf") for key in keys}
+        assert len(files) == len(keys), plot
+
+
+def test_every_plot_is_valid_on_a_run(finished_run):
+    """Each custom plot with each of its options, as benchopt calls it."""
+    file, = (finished_run[0] / "outputs").glob("*.parquet")
+    df = pd.read_parquet(file)
+    assert len(OWN) == len(list((ROOT / "plots").glob("*.py")))
+    for plot in OWN:
+        plot._check()
+        plots, _ = plot._get_all_plots(df)
+        assert plots
+        for key, data in plots.items():
+            assert data["data"], key
+            for trace in data["data"]:
+                if isinstance(trace, dict):
+                    assert len(trace["x"]) == len(trace["y"]) > 0, key
+
+
+def test_styles_tell_methods_apart():
+    methods = [m for *_, members in styles.FAMILIES.values() for m in members]
+    others = [f"Method {k}" for k in range(30)]
+    drawn = {styles.style(m, m)["color"] for m in methods}
+    assert len(drawn) == len(methods) >= 22
+    drawn = {(styles.color(m), styles.marker(m)) for m in [*methods, *others]}
+    assert len(drawn) == len(methods) + len(others)
+    for m in others:  # The same again.
+        assert styles.style(m, m) == styles.style(m, m)
