@@ -44,7 +44,9 @@ def test_names(value, text):
 def as_text(value):
     if isinstance(value, (list, tuple)):
         return [as_text(entry) for entry in value]
-    return f"{value:e}" if is_number(value) else value
+    # All digits, as YAML would have them.
+    return (np.format_float_scientific(value) if is_number(value)
+            else value)
 
 
 @pytest.mark.parametrize("cls", [

@@ -125,7 +125,7 @@ def project_on_ball(v, radius):
 
     NaN stays NaN, so that a diverging run is seen to diverge.
     """
-    norm = np.sqrt(_dot(v, v))
+    norm = np.sqrt(dot(v, v))
     if norm > radius:
         for k in range(v.size):
             v[k] *= radius / norm

@@ -1,7 +1,7 @@
 """Any binary set of LIBSVM, on stand-ins: no data and no network needed."""
 import numpy as np
 import pytest
-from harness import DATASETS, make_problem, make_solver, run_solver
+from harness import DATASETS, InOrder, make_problem, make_solver, run_solver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -10,7 +10,6 @@ from benchmark_utils import libsvm, reference
 from benchmark_utils.functions.derivatives import check_function, check_problem
 from benchmark_utils.functions.logistic import PENALTIES, REG_PARAMETRIZATIONS
 from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
-from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 
@@ -128,7 +127,7 @@ def test_solvers_on_sparse_data(solver, small):
     problem = make_problem(
         "simulated_logistic", n_train=60, n_validation=50, n_features=6)
     G, F = map(sparse_copy, (problem.inner, problem.outer))
-    same = BilevelProblem(G, F, problem.inner_start, problem.outer_start)
+    same = InOrder(G, F, problem.inner_start, problem.outer_start)
     dense, kept = (run_solver(make_solver(solver, p, **small), 8)
                    for p in (problem, same))
     np.testing.assert_allclose(
