@@ -2,8 +2,6 @@
 
 In linear models, where it remembers numbers of each sample, likewise.
 """
-import sys
-
 import numpy as np
 import pytest
 from harness import SOLVERS, InOrder, make_solver, run_solver
@@ -14,6 +12,7 @@ from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.functions.quadratic import Quadratic
 from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
+from benchmark_utils.methods import memory
 from benchmark_utils.methods.sampling import draw, make_sampler
 from benchmark_utils.reference import metrics
 
@@ -109,9 +108,29 @@ def test_reaches_the_minimiser(quadratic, batch_size, memory_init):
     assert judged["inner_distance"] < 1e-5
 
 
+def test_theta_1_is_saba_and_theta_averages_the_directions(quadratic):
+    """x, with z and v at rest: d = (1 - theta) d + theta D_x."""
+    common = dict(step_size=1e-9, outer_ratio=1e-8, batch_size="full",
+                  eval_freq=1)
+    F = quadratic.outer
+    z = quadratic.inner_start
+    for theta in (1.0, 0.2):
+        ours = run_solver(
+            make_solver("SABA", quadratic, theta=theta, **common), 5)
+        x, d = quadratic.outer_start, 0.0
+        for _ in range(5):
+            d = (1 - theta) * d + theta * F.grad_x(z, x)
+            x = x - 0.1 * d
+        assert_allclose(ours["outer_var"], x, rtol=1e-6)
+
+
 def test_unknown_memory_init(quadratic):
     with pytest.raises(ValueError, match="memory_init='half'.*'full', 'zero'"):
         make_solver("SABA", quadratic, memory_init="half", batch_size=4)
+
+
+def tables_of(solver):
+    return [*solver.inner_memory.tables, *solver.outer_memory.tables]
 
 
 def test_memory_is_tables_only(logistic):
@@ -119,14 +138,13 @@ def test_memory_is_tables_only(logistic):
     solver = make_solver("SABA", logistic, batch_size=8, eval_freq=1)
     run_solver(solver, 1)
     assert "memory_init" in SOLVERS["SABA"].parameters
-    stored = sum(table.nbytes for table in solver.memory)
+    stored = sum(table.nbytes for table in tables_of(solver))
     n_blocks = max(solver.G.n_batches, solver.F.n_batches)
     assert stored <= 5 * logistic.inner_dim * 8 * n_blocks
 
 
 def test_too_large_a_memory_is_refused(logistic, monkeypatch):
-    module = sys.modules[SOLVERS["SABA"].__module__]
-    monkeypatch.setattr(module, "MAX_MEMORY", 10_000)
+    monkeypatch.setattr(memory, "MAX_MEMORY", 10_000)
     make_solver("SABA", logistic, batch_size=20)
     with pytest.raises(ValueError, match="batch_size=1 .* 200 . 150 batches"):
         make_solver("SABA", logistic, batch_size=1)
@@ -233,7 +251,7 @@ def test_memory_of_hyper_cleaning_is_numbers_a_sample(cleaning):
     solver = make_solver("SABA", cleaning, batch_size=1, eval_freq=1)
     run_solver(solver, 1)
     numbers = 50 * (2 * 10 + 1) + 60 * 10
-    assert sum(table.size for table in solver.memory) == numbers
+    assert sum(table.size for table in tables_of(solver)) == numbers
 
 
 def sparse_problem(inner="exponential", outer=None, penalty="feature",
@@ -322,17 +340,20 @@ def test_on_all_samples_sparse_is_dense(memory_init):
     assert sparsely["oracle_calls"] == densely["oracle_calls"]
 
 
-def test_only_one_level_sparse_is_as_if_dense():
-    """Tables of vectors are then used for both."""
+def test_each_level_remembers_in_its_own_way():
+    """On all samples, where estimates are exact, as if both were dense."""
     both_dense = sparse_problem(kind=LogisticRegression)
     mixed = InOrder(
         sparse_problem().inner, both_dense.outer, both_dense.inner_start,
         both_dense.outer_start)
-    results = [
-        run_solver(make_solver("SABA", p, batch_size=8, eval_freq=50), 50)
-        for p in (both_dense, mixed)]
+    results = []
+    for problem in (both_dense, mixed):
+        solver = make_solver("SABA", problem, batch_size="full", eval_freq=50)
+        results.append(run_solver(solver, 50))
     for name in ("inner_var", "outer_var"):
         assert_allclose(results[0][name], results[1][name], rtol=1e-10)
+    assert [table.shape for table in tables_of(solver)] == [
+        (50, 1), (50, 1), (50, 0), (1, 12), (1, 12)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, "full"])
@@ -383,10 +404,9 @@ def test_memory_on_sparse_data_is_one_number_a_sample():
 
 
 def test_too_many_sparse_samples_are_refused(monkeypatch):
-    module = sys.modules[SOLVERS["SABA"].__module__]
     needed = 8 * (2 * 50 + 33 + 3 * 12)
-    monkeypatch.setattr(module, "MAX_MEMORY", needed)
+    monkeypatch.setattr(memory, "MAX_MEMORY", needed)
     make_solver("SABA", sparse_problem(), batch_size=1)
-    monkeypatch.setattr(module, "MAX_MEMORY", needed - 1)
+    monkeypatch.setattr(memory, "MAX_MEMORY", needed - 1)
     with pytest.raises(ValueError, match="n_samples=50, 33 .* all samples"):
         make_solver("SABA", sparse_problem(), batch_size=1)
