@@ -2,6 +2,7 @@
 import numpy as np
 from numba import njit
 from numba.core.registry import CPUDispatcher
+from numba.core.sigutils import normalize_signature
 
 from benchmark_utils.cache import Cache
 
@@ -45,6 +46,24 @@ class _Kernel(CPUDispatcher):
         raise TypeError(
             f"{self.__name__} is called from compiled code only: call it in "
             "a function with @jit")
+
+    def compile(self, sig):
+        """Compile, but not where a caller would free what it did not get.
+
+        Raises
+        ------
+        TypeError
+            If the function returns an array: it is compiled without the
+            counts of references that its callers keep.
+        """
+        entry = super().compile(sig)
+        arguments, _ = normalize_signature(sig)
+        result = self.overloads[tuple(arguments)].signature.return_type
+        if "array" in str(result):
+            raise TypeError(
+                f"{self.__name__} returns {result}: a kernel returns numbers, "
+                "and writes to the arrays it is given")
+        return entry
 
 
 def kernel(function):

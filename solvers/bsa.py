@@ -1,13 +1,13 @@
 import numpy as np
 
-from benchmark_utils.compiled import decay, descend, jit
-from benchmark_utils.functions.oracles import project
-from benchmark_utils.methods.estimators import (
-    hypergradient_product,
+from benchmark_utils.compiled import assign, decay, descend, jit
+from benchmark_utils.functions.oracles import grad_z, project
+from benchmark_utils.methods.hypergradients import (
+    draw_term,
+    hypergradient,
     hypergradient_scratch,
-    inner_sgd,
 )
-from benchmark_utils.methods.sampling import draw, draw_below, draw_several
+from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.solver import BilevelSolver
 
 
@@ -19,25 +19,30 @@ class Solver(BilevelSolver):
 
     At each iteration, stochastic gradient steps on z, then one step on x
     whose hypergradient estimate is a Neumann series cut at a random length.
-    Both step sizes decrease as (t + 1)^(-1/2).
+    The step size of x decreases as (t + 1)^(-1/2).
 
-    In the paper, each inner loop starts from the same point, grows longer
-    with t and has its own decreasing steps. Here it starts from the last z,
-    as in the later papers that compare with BSA, and its length is fixed, as
-    is the greatest length of the Neumann series.
+    Each inner loop starts from the start of the problem and grows longer, as
+    in the paper: ceil(L sqrt(t + 1)) steps. With a warm start and a fixed
+    length what runs is ALSET. The paper's steps in the loop are of order
+    1 / (mu (s + 1)), with mu the strong convexity of G, which is not known
+    here: they decrease as (s + 1)^(-1/2). Its constants could not be
+    verified. The greatest length of the Neumann series is fixed.
 
     Parameters
     ----------
     step_size : float
-        Of z at the first iteration, and of the Neumann series throughout.
+        Of z at the first step of each inner loop.
     outer_ratio : float
         Step size of z divided by that of x.
     batch_size : int or "full"
     n_inner_steps : int
-        Stochastic gradient steps on z at each iteration.
+        L: stochastic gradient steps on z at the first iteration.
     n_neumann_steps : int
         Number K of terms in the mean of the Neumann series, whose length is
         drawn from 0, ..., K - 1.
+    neumann_step_size : float or None
+        Of the Neumann series: 1 / L in theory, with L the smoothness of G.
+        None: ``step_size``.
     eval_freq : int
         Iterations between two callbacks.
     """
@@ -50,32 +55,37 @@ class Solver(BilevelSolver):
         "batch_size": [64],
         "n_inner_steps": [10],
         "n_neumann_steps": [10],
+        "neumann_step_size": [None],
         "eval_freq": [64],
     }
+    grid = {"n_inner_steps": [1, 10],
+            "n_neumann_steps": [10, 30, 100]}
+
+    def start(self):
+        self.z_start = self.z.copy()
 
     def advance(self, n_iterations):
         bsa(self.G, self.F, self.inner_batches, self.outer_batches,
-            self.z, self.x, self.step_size, self.outer_ratio,
-            self.n_inner_steps, self.n_neumann_steps, self.t, n_iterations)
+            self.z, self.z_start, self.x, self.step_size, self.outer_ratio,
+            self.series_step_size, self.n_inner_steps, self.n_neumann_steps,
+            self.t, n_iterations)
 
 
 @jit
-def bsa(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
-        n_inner_steps, n_neumann_steps, t_start, n_iterations):
+def bsa(G, F, inner_batches, outer_batches, z, z_start, x, step_size,
+        outer_ratio, eta, n_inner_steps, n_neumann_steps, t_start,
+        n_iterations):
     g, E = np.empty_like(z), np.empty_like(x)
     scratch = hypergradient_scratch(z, x)
-    term = np.empty(n_neumann_steps, np.int64)
+    factors = np.empty(n_neumann_steps, np.int64)
     for t in range(t_start, t_start + n_iterations):
-        rho = decay(step_size, t, 0.5)
-        inner_sgd(G, inner_batches, z, x, rho, n_inner_steps, g)
+        assign(z, z_start)
+        for s in range(np.int64(np.ceil(n_inner_steps * np.sqrt(t + 1.0)))):
+            grad_z(G, draw(inner_batches), z, x, g)
+            descend(z, decay(step_size, s, 0.5), g)
 
         # E = f2_j - eta K C_i prod_{k=1}^{q} (I - eta H_{i_k}) f1_j
-        j = draw(outer_batches)
-        q = draw_below(inner_batches.rng, n_neumann_steps)
-        draw_several(inner_batches, term[:q])
-        i = draw(inner_batches)
-        hypergradient_product(
-            G, F, i, j, term[:q], z, x, step_size, n_neumann_steps, E,
-            scratch)
-        descend(x, rho / outer_ratio, E)
+        blocks = draw_term(inner_batches, outer_batches, factors)
+        hypergradient(G, F, blocks, factors, z, x, eta, E, scratch)
+        descend(x, decay(step_size / outer_ratio, t, 0.5), E)
         project(G, x)

@@ -23,9 +23,9 @@ class Solver(BilevelSolver):
     the weight theta_t = min(1, theta (t + 1)^(-1/2)) of the new direction,
     without smoothness of higher order.
 
-    The average takes in the direction of an iteration before x moves, and
-    not after: with theta_t = 1 this is SOBA. Steps and weights decrease with
-    t, where the paper fixes them from the number of iterations.
+    x moves before the average takes in the direction of the iteration, as in
+    the paper: it stays at its start in the first one. Steps and weights
+    decrease with t, where the paper fixes them from the number of iterations.
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ class Solver(BilevelSolver):
         "eval_freq": [256],
     }
 
+    grid = {"theta": [0.01, 0.1, 1.0]}
+
     constraints = {**BilevelSolver.constraints, "theta": checks.positive}
     state_names = ("z", "v", "x")
 
@@ -73,12 +75,12 @@ def ma_soba(G, F, inner_batches, outer_batches, z, v, x, d, step_size,
         # D_z = g_i,  D_v = H_i v + f1_j,  D_x = C_i v + f2_j
         bilevel_directions(G, F, i, j, point, D, scratch)
 
-        # d = (1 - theta_t) d + theta_t D_x: old and new estimate coincide.
-        theta_t = min(1.0, decay(theta, t, 0.5))
-        recursive_estimate(d, D_x, D_x, theta_t)
-
         rho = decay(step_size, t, 0.5)
         descend(z, rho, D_z)
         descend(v, rho, D_v)
         descend(x, rho / outer_ratio, d)
         project(G, x)
+
+        # d = (1 - theta_t) d + theta_t D_x: old and new estimate coincide.
+        theta_t = min(1.0, decay(theta, t, 0.5))
+        recursive_estimate(d, D_x, D_x, theta_t)

@@ -1,13 +1,14 @@
 import numpy as np
 
+from benchmark_utils import checks
 from benchmark_utils.compiled import descend, jit
 from benchmark_utils.functions.oracles import project
-from benchmark_utils.methods.estimators import (
+from benchmark_utils.methods.estimators import inner_sgd
+from benchmark_utils.methods.hypergradients import (
+    draw_sum,
+    hypergradient,
     hypergradient_scratch,
-    hypergradient_sum,
-    inner_sgd,
 )
-from benchmark_utils.methods.sampling import draw, draw_several
 from benchmark_utils.methods.solver import BilevelSolver
 
 
@@ -22,21 +23,24 @@ class Solver(BilevelSolver):
     fixed length, with a fresh mini-batch for each factor. Step sizes are
     constant.
 
-    The paper takes larger batches for the first factors of the series, and
-    its own step size for the series; here all batches have one size and the
-    series has the step size of z.
+    The paper takes larger batches for the first factors of the series; here
+    all batches have one size. Without factors, this is one-step
+    differentiation (J. Bolte, E. Pauwels, S. Vaiter, NeurIPS 2023).
 
     Parameters
     ----------
     step_size : float
-        Of z and of the Neumann series.
+        Of z.
     outer_ratio : float
         Step size of z divided by that of x.
     batch_size : int or "full"
     n_inner_steps : int
         Stochastic gradient steps on z at each iteration.
     n_neumann_steps : int
-        Hessian-vector products in the Neumann series.
+        Hessian-vector products in the Neumann series, 0 or more.
+    neumann_step_size : float or None
+        Of the Neumann series: 1 / L in theory, with L the smoothness of G.
+        None: ``step_size``.
     eval_freq : int
         Iterations between two callbacks.
     """
@@ -49,30 +53,37 @@ class Solver(BilevelSolver):
         "batch_size": [64],
         "n_inner_steps": [10],
         "n_neumann_steps": [10],
+        "neumann_step_size": [None],
         "eval_freq": [64],
+    }
+    grid = {"n_inner_steps": [1, 10],
+            "n_neumann_steps": [0, 10, 30, 100]}
+
+    constraints = {
+        **BilevelSolver.constraints,
+        "n_neumann_steps": checks.n_steps_or_none,
     }
 
     def advance(self, n_iterations):
         stocbio(self.G, self.F, self.inner_batches, self.outer_batches,
                 self.z, self.x, self.step_size, self.outer_ratio,
-                self.n_inner_steps, self.n_neumann_steps, n_iterations)
+                self.series_step_size, self.n_inner_steps,
+                self.n_neumann_steps, n_iterations)
 
 
 @jit
 def stocbio(G, F, inner_batches, outer_batches, z, x, step_size, outer_ratio,
-            n_inner_steps, n_neumann_steps, n_iterations):
+            eta, n_inner_steps, n_neumann_steps, n_iterations):
     g, E = np.empty_like(z), np.empty_like(x)
     scratch = hypergradient_scratch(z, x)
-    series = np.empty(n_neumann_steps, np.int64)
+    factors = np.empty(n_neumann_steps, np.int64)
     rho, gamma = step_size, step_size / outer_ratio
     for _ in range(n_iterations):
         inner_sgd(G, inner_batches, z, x, rho, n_inner_steps, g)
 
         # E = f2_j - eta C_i sum_{q=0}^{K} prod_{k=1}^{q} (I - eta H_{i_k})
         #     f1_j
-        j = draw(outer_batches)
-        draw_several(inner_batches, series)
-        i = draw(inner_batches)
-        hypergradient_sum(G, F, i, j, series, z, x, rho, E, scratch)
+        blocks = draw_sum(inner_batches, outer_batches, factors)
+        hypergradient(G, F, blocks, factors, z, x, eta, E, scratch)
         descend(x, gamma, E)
         project(G, x)

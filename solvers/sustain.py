@@ -3,12 +3,13 @@ import numpy as np
 from benchmark_utils.checks import positive
 from benchmark_utils.compiled import assign, decay, descend, jit
 from benchmark_utils.functions.oracles import grad_z, project
-from benchmark_utils.methods.estimators import (
-    hypergradient_product,
-    hypergradient_scratch,
-    recursive_estimate,
+from benchmark_utils.methods.hypergradients import (
+    draw_term,
+    hypergradient,
+    recursive_hypergradient,
+    recursive_scratch,
 )
-from benchmark_utils.methods.sampling import draw, draw_below, draw_several
+from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.solver import BilevelSolver
 
 
@@ -25,26 +26,27 @@ class Solver(BilevelSolver):
     paper, both estimates are taken at the same (z, x), and z and x then move
     at once.
 
-    The two momentum constants of the paper are equal here, and the momentum
-    is tied to the step of the same iteration, not of the one before.
+    The two momentum constants of the paper are equal here.
 
     Parameters
     ----------
     step_size : float
-        Of z at the first iteration, decreasing as (t + 1)^(-1/3), and,
-        constant, of the Neumann series.
+        Of z at the first iteration, decreasing as (t + 1)^(-1/3).
     outer_ratio : float
         Step size of z divided by that of x.
     batch_size : int or "full"
         Of each of the q + 3 batches of an iteration. With "full" the drawn
         term is all that is random.
     eta : float
-        Weight of the new mini-batch in both estimates at the first
-        iteration, decreasing as (t + 1)^(-2/3). Cut to 1, where the method
-        has no memory.
+        Weight of the new mini-batches in both estimates at t = 1, decreasing
+        as t^(-2/3): it belongs to the step before. Cut to 1, where the
+        method has no memory, as it has none at t = 0.
     n_neumann_steps : int
         Terms of the Neumann series: their number of factors q is drawn
         below this.
+    neumann_step_size : float or None
+        Of the Neumann series: 1 / L in theory, with L the smoothness of G.
+        None: ``step_size``.
     eval_freq : int
         Iterations between two callbacks.
     """
@@ -57,53 +59,47 @@ class Solver(BilevelSolver):
         "batch_size": [64],
         "eta": [0.5],
         "n_neumann_steps": [10],
+        "neumann_step_size": [None],
         "eval_freq": [64],
     }
+    grid = {"eta": [0.5, 2.5, 12.0],
+            "n_neumann_steps": [10, 30, 100]}
 
     constraints = {**BilevelSolver.constraints, "eta": positive}
     state_names = ("z", "x", "d_z", "d_x")
 
     def start(self):
-        self.d_z, self.z_old = np.zeros_like(self.z), self.z.copy()
-        self.d_x, self.x_old = np.zeros_like(self.x), self.x.copy()
+        self.point = (self.z, self.x)
+        self.previous = tuple(map(np.copy, self.point))
+        self.d = self.d_z, self.d_x = tuple(map(np.zeros_like, self.point))
 
     def advance(self, n_iterations):
         sustain(self.G, self.F, self.inner_batches, self.outer_batches,
-                self.z, self.x, self.d_z, self.d_x, self.z_old, self.x_old,
-                self.step_size, self.outer_ratio, self.eta,
+                self.point, self.previous, self.d, self.step_size,
+                self.outer_ratio, self.eta, self.series_step_size,
                 self.n_neumann_steps, self.t, n_iterations)
 
 
 @jit
-def sustain(G, F, inner_batches, outer_batches, z, x, d_z, d_x, z_old, x_old,
-            step_size, outer_ratio, eta, n_neumann_steps, t_start,
+def sustain(G, F, inner_batches, outer_batches, point, previous, d, step_size,
+            outer_ratio, eta, series_step_size, n_neumann_steps, t_start,
             n_iterations):
-    g, g_old = np.empty_like(z), np.empty_like(z)
-    E, E_old = np.empty_like(x), np.empty_like(x)
-    scratch = hypergradient_scratch(z, x)
-    terms = np.empty(n_neumann_steps, np.int64)
+    (z, x), (z_old, x_old), (d_z, d_x) = point, previous, d
+    scratch = recursive_scratch(z, x)
+    factors = np.empty(n_neumann_steps, np.int64)
     for t in range(t_start, t_start + n_iterations):
-        i, k = draw(inner_batches), draw(inner_batches)
-        j = draw(outer_batches)
-        q = draw_below(inner_batches.rng, n_neumann_steps)
-        term = terms[:q]
-        draw_several(inner_batches, term)
-
-        grad_z(G, i, z, x, g)
-        hypergradient_product(
-            G, F, k, j, term, z, x, step_size, n_neumann_steps, E,
-            scratch)
+        i = draw(inner_batches)
+        blocks = draw_term(inner_batches, outer_batches, factors)
         if t == 0:
-            assign(d_z, g)
-            assign(d_x, E)
+            grad_z(G, i, z, x, d_z)
+            hypergradient(G, F, blocks, factors, z, x, series_step_size,
+                          d_x, scratch[2])
         else:
-            grad_z(G, i, z_old, x_old, g_old)
-            hypergradient_product(
-                G, F, k, j, term, z_old, x_old, step_size, n_neumann_steps,
-                E_old, scratch)
-            eta_t = min(1.0, decay(eta, t, 2.0 / 3.0))
-            recursive_estimate(d_z, g, g_old, eta_t)
-            recursive_estimate(d_x, E, E_old, eta_t)
+            # d = estimate(z, x) + (1 - eta_t) (d - estimate(z_old, x_old))
+            eta_t = min(1.0, decay(eta, t - 1, 2.0 / 3.0))
+            recursive_hypergradient(
+                G, F, i, blocks, factors, point, previous, d,
+                series_step_size, eta_t, scratch)
 
         assign(z_old, z)
         assign(x_old, x)

@@ -4,12 +4,13 @@ from benchmark_utils.checks import positive
 from benchmark_utils.compiled import assign, descend, jit
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import grad_z, project
-from benchmark_utils.methods.estimators import (
-    hypergradient_scratch,
-    hypergradient_sum,
-    recursive_estimate,
+from benchmark_utils.methods.hypergradients import (
+    draw_sum,
+    hypergradient,
+    recursive_hypergradient,
+    recursive_scratch,
 )
-from benchmark_utils.methods.sampling import draw, draw_several
+from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.sarah import refresh_period
 from benchmark_utils.methods.solver import BilevelSolver
 
@@ -29,7 +30,7 @@ class Solver(BilevelSolver):
     Parameters
     ----------
     step_size : float
-        Of z, and of the Neumann series.
+        Of z.
     outer_ratio : float
         Step size of z divided by that of x.
     batch_size : int or "full"
@@ -41,6 +42,9 @@ class Solver(BilevelSolver):
         Steps on z for one step on x.
     n_neumann_steps : int
         Factors of the last term of the Neumann series.
+    neumann_step_size : float or None
+        Of the Neumann series: 1 / L in theory, with L the smoothness of G.
+        None: ``step_size``.
     eval_freq : int
         Outer iterations between two callbacks.
     """
@@ -54,38 +58,43 @@ class Solver(BilevelSolver):
         "period_frac": [0.01],
         "n_inner_steps": [10],
         "n_neumann_steps": [10],
+        "neumann_step_size": [None],
         "eval_freq": [4],
     }
+    grid = {"period_frac": [0.01, 0.1],
+            "n_neumann_steps": [10, 30, 100]}
 
     constraints = {**BilevelSolver.constraints, "period_frac": positive}
     state_names = ("z", "x", "d_z", "d_x")
 
     def start(self):
-        self.d_z, self.d_x = np.zeros_like(self.z), np.zeros_like(self.x)
+        self.point = (self.z, self.x)
+        self.previous = tuple(map(np.empty_like, self.point))
+        self.d = self.d_z, self.d_x = tuple(map(np.zeros_like, self.point))
         self.period = refresh_period(self.G, self.F, self.period_frac)
 
     def advance(self, n_iterations):
         vrbo(self.G, self.F, self.inner_batches, self.outer_batches,
-             self.z, self.x, self.d_z, self.d_x, self.step_size,
-             self.outer_ratio, self.period, self.n_inner_steps,
-             self.n_neumann_steps, self.t, n_iterations)
+             self.point, self.previous, self.d, self.step_size,
+             self.outer_ratio, self.series_step_size, self.period,
+             self.n_inner_steps, self.n_neumann_steps, self.t, n_iterations)
 
 
 @jit
-def vrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, step_size,
-         outer_ratio, period, n_inner_steps, n_neumann_steps, t_start,
-         n_iterations):
-    g, g_old, z_old = np.empty_like(z), np.empty_like(z), np.empty_like(z)
-    E, E_old, x_old = np.empty_like(x), np.empty_like(x), np.empty_like(x)
-    scratch = hypergradient_scratch(z, x)
-    series = np.empty(n_neumann_steps, np.int64)
-    full_series = np.full(n_neumann_steps, FULL)
+def vrbo(G, F, inner_batches, outer_batches, point, previous, d, step_size,
+         outer_ratio, series_step_size, period, n_inner_steps,
+         n_neumann_steps, t_start, n_iterations):
+    (z, x), (z_old, x_old), (d_z, d_x) = point, previous, d
+    scratch = recursive_scratch(z, x)
+    factors = np.empty(n_neumann_steps, np.int64)
+    full_factors = np.full(n_neumann_steps, FULL)
+    on_all_samples = FULL, FULL, n_neumann_steps, 0
     rho, gamma = step_size, step_size / outer_ratio
     for t in range(t_start, t_start + n_iterations):
         if t % period == 0:
             grad_z(G, FULL, z, x, d_z)
-            hypergradient_sum(
-                G, F, FULL, FULL, full_series, z, x, step_size, d_x, scratch)
+            hypergradient(G, F, on_all_samples, full_factors, z, x,
+                          series_step_size, d_x, scratch[2])
         assign(z_old, z)
         assign(x_old, x)
         descend(x, gamma, d_x)
@@ -93,18 +102,12 @@ def vrbo(G, F, inner_batches, outer_batches, z, x, d_z, d_x, step_size,
 
         # The last round only brings the estimates to the last z.
         for step in range(n_inner_steps + 1):
-            i, k = draw(inner_batches), draw(inner_batches)
-            j = draw(outer_batches)
-            draw_several(inner_batches, series)
-            grad_z(G, i, z, x, g)
-            grad_z(G, i, z_old, x_old, g_old)
-            recursive_estimate(d_z, g, g_old, 0.0)
-            hypergradient_sum(
-                G, F, k, j, series, z, x, step_size, E, scratch)
-            hypergradient_sum(
-                G, F, k, j, series, z_old, x_old, step_size, E_old, scratch)
-            recursive_estimate(d_x, E, E_old, 0.0)
-
+            i = draw(inner_batches)
+            blocks = draw_sum(inner_batches, outer_batches, factors)
+            # d += estimate(z, x) - estimate(z_old, x_old)
+            recursive_hypergradient(
+                G, F, i, blocks, factors, point, previous, d,
+                series_step_size, 0.0, scratch)
             assign(z_old, z)
             assign(x_old, x)
             if step < n_inner_steps:

@@ -2,12 +2,27 @@
 import numpy as np
 import pytest
 
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiled import descend, jit, kernel
 
 
 @jit
 def twice(variable):
     descend(variable, -1.0, variable)
+
+
+def test_a_kernel_that_returns_an_array_is_refused():
+    """Its caller would free an array that is still in use."""
+    @kernel
+    def first_half(x):
+        return x[:x.size // 2], 1.0
+
+    @jit
+    def sums(x):
+        half, _ = first_half(x)
+        return half.sum()
+
+    with pytest.raises(Exception, match="first_half returns .*array"):
+        sums(np.ones(4))
 
 
 def test_a_kernel_refuses_a_call_from_python():

@@ -2,7 +2,8 @@
 
 - ``solver``: the base class, with all that is not the algorithm;
 - ``sampling``: the order of the mini-batches;
-- ``estimators``, ``sarah``: directions, hypergradients, recursive estimates;
+- ``estimators``, ``sarah``, ``hypergradients``: directions, with and without
+  Neumann series, and their recursive estimates;
 - ``memory``: estimates from the last value on every mini-batch;
 - ``adaptive``: step sizes that a method finds by itself;
 - ``penalty``: steps of the methods that need first derivatives alone;

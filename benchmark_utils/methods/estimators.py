@@ -10,7 +10,6 @@ from benchmark_utils.functions.oracles import (
     gradients,
     hvp,
 )
-from benchmark_utils.methods.linear_systems import neumann_product, neumann_sum
 from benchmark_utils.methods.sampling import draw
 
 
@@ -114,50 +113,3 @@ def inner_gradient_descent(G, z, x, step_size, n_steps):
     for _ in range(n_steps):
         grad_z(G, FULL, z, x, g)
         descend(z, step_size, g)
-
-
-@jit
-def hypergradient_scratch(z, x):
-    """Arrays for f1, v, a Hessian-vector product and C v."""
-    return (np.empty_like(z), np.empty_like(z), np.empty_like(z),
-            np.empty_like(x))
-
-
-@kernel
-def hypergradient_sum(G, F, i, j, batches, z, x, eta, out, scratch):
-    """Hypergradient estimate E = f2_J + C_I v, v by ``neumann_sum``.
-
-    Parameters
-    ----------
-    G, F : function
-        Inner and outer function, in batches.
-    i, j : int
-        Batch of the cross derivative and of the gradients of F.
-    batches : array of int64
-        Batches of the Neumann series.
-    z, x : array of float64, shape (p,), (d,)
-    eta : float
-        Step size of the Neumann series.
-    out : array of float64, shape (d,)
-        Overwritten by E.
-    scratch : tuple
-        From ``hypergradient_scratch``.
-    """
-    f1, v, Hv, Cv = scratch
-    gradients(F, j, z, x, f1, out)
-    neumann_sum(G, batches, z, x, f1, eta, v, Hv)
-    cross(G, i, z, x, v, Cv)
-    for c in range(out.size):
-        out[c] += Cv[c]
-
-
-@kernel
-def hypergradient_product(G, F, i, j, batches, z, x, eta, n_terms, out,
-                          scratch):
-    """As ``hypergradient_sum``, with v by ``neumann_product``."""
-    f1, v, Hv, Cv = scratch
-    gradients(F, j, z, x, f1, out)
-    neumann_product(G, batches, z, x, f1, eta, n_terms, v, Hv)
-    cross(G, i, z, x, v, Cv)
-    for c in range(out.size):
-        out[c] += Cv[c]

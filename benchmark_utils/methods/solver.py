@@ -34,6 +34,7 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
         "eval_freq": checks.n_steps,
         "n_inner_steps": checks.n_steps,
         "n_neumann_steps": checks.n_steps,
+        "neumann_step_size": checks.positive_or_none,
     }
 
     #: Arrays that must stay finite, beside z and x. Extended likewise.
@@ -99,6 +100,12 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
             if self._is_finite():
                 self.advance(self.eval_freq)
                 self.t += self.eval_freq
+
+    @property
+    def series_step_size(self):
+        """Step size of the Neumann series: its own, or that of z."""
+        own = self.neumann_step_size
+        return self.step_size if own is None else float(own)
 
     def _reset(self):
         self.rng = np.random.default_rng(self._seed)

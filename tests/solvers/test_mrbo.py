@@ -15,11 +15,11 @@ from numpy_recursive import (
 )
 
 from benchmark_utils.functions.batches import FULL
-from benchmark_utils.methods import estimators
+from benchmark_utils.methods import hypergradients
 from benchmark_utils.methods.sampling import draw
 from benchmark_utils.reference import metrics
 
-hypergradient_sum = from_python(estimators.hypergradient_sum)
+compiled = from_python(hypergradients.hypergradient)
 SIZE, STEP, RATIO, K = 7, 0.2, 2.0, 3  # Blocks of 7 leave short last ones.
 
 
@@ -30,8 +30,9 @@ def transcription(solver, problem, n_iterations, eta):
     z, x, calls = problem.inner_start, problem.outer_start, 0
     z_old, x_old = z, x
     for t in range(n_iterations):
-        i, k, j = draw(inner), draw(inner), draw(outer)
+        i, j = draw(inner), draw(outer)
         blocks = [draw(inner) for _ in range(K)]
+        k = draw(inner)
 
         def estimates(z, x, i=i, k=k, j=j, blocks=blocks):
             v = series([G[q] for q in blocks], F[j], z, x, STEP)
@@ -41,7 +42,7 @@ def transcription(solver, problem, n_iterations, eta):
         if t == 0:
             d_z, d_x = g, E
         else:
-            eta_t = min(1.0, eta * (t + 1) ** (-2 / 3))
+            eta_t = min(1.0, eta * t ** (-2 / 3))
             g_old, E_old = estimates(z_old, x_old)
             d_z = g + (1 - eta_t) * (d_z - g_old)
             d_x = E + (1 - eta_t) * (d_x - E_old)
@@ -76,8 +77,9 @@ def test_without_memory_it_is_plain_stochastic_descent(quadratic):
     inner, outer = replay_samplers(solver)
     z, x = quadratic.inner_start, quadratic.outer_start
     for t in range(5):
-        i, k, j = draw(inner), draw(inner), draw(outer)
+        i, j = draw(inner), draw(outer)
         factors = [G[draw(inner)] for _ in range(K)]
+        k = draw(inner)
         v = series(factors, F[j], z, x, STEP)
         rho = STEP * (t + 1) ** (-1 / 3)
         z, x = (z - rho * G[i].grad_z(z, x),
@@ -108,13 +110,13 @@ def test_estimate_is_unbiased_for_the_truncated_series(quadratic):
     G, F = quadratic.batches(SIZE)
     z, x = quadratic.inner_start, quadratic.outer_start
     E, mean, full = np.empty_like(x), np.zeros_like(x), np.empty_like(x)
-    scratch = estimators.hypergradient_scratch(z, x)
+    scratch = hypergradients.hypergradient_scratch(z, x)
     N, M = range(G.n_batches), range(F.n_batches)
     every = list(itertools.product(N, M, N, N))
     for k, j, q1, q2 in every:
-        hypergradient_sum(G, F, k, j, np.array([q1, q2]), z, x, 0.5, E,
-                          scratch)
+        compiled(G, F, (k, j, 2, 0), np.array([q1, q2]), z, x, 0.5, E,
+                 scratch)
         mean += E / len(every)
-    hypergradient_sum(G, F, FULL, FULL, np.full(2, FULL), z, x, 0.5, full,
-                      scratch)
+    compiled(G, F, (FULL, FULL, 2, 0), np.full(2, FULL), z, x, 0.5, full,
+             scratch)
     np.testing.assert_allclose(mean, full, rtol=1e-12, atol=1e-12)

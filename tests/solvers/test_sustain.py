@@ -14,11 +14,11 @@ from numpy_recursive import (
     truncated_inverse,
 )
 
-from benchmark_utils.methods import estimators
+from benchmark_utils.methods import hypergradients
 from benchmark_utils.methods.sampling import draw, draw_below
 from benchmark_utils.reference import metrics
 
-hypergradient_product = from_python(estimators.hypergradient_product)
+compiled = from_python(hypergradients.hypergradient)
 SIZE, STEP, RATIO, K = 7, 0.2, 2.0, 4  # Blocks of 7 leave short last ones.
 
 
@@ -35,8 +35,9 @@ def test_steps_match_the_formula(quadratic, eta):
     z_old, x_old = z, x
     lengths = set()
     for t in range(6):
-        i, k, j = draw(inner), draw(inner), draw(outer)
+        i, j = draw(inner), draw(outer)
         blocks = [draw(inner) for _ in range(draw_below(inner.rng, K))]
+        k = draw(inner)
         lengths.add(len(blocks))
 
         def estimates(z, x, i=i, k=k, j=j, blocks=blocks):
@@ -47,7 +48,7 @@ def test_steps_match_the_formula(quadratic, eta):
         if t == 0:
             d_z, d_x = g, E
         else:
-            eta_t = min(1.0, eta * (t + 1) ** (-2 / 3))
+            eta_t = min(1.0, eta * t ** (-2 / 3))
             g_old, E_old = estimates(z_old, x_old)
             d_z = g + (1 - eta_t) * (d_z - g_old)
             d_x = E + (1 - eta_t) * (d_x - E_old)
@@ -72,8 +73,9 @@ def test_without_memory_it_is_plain_stochastic_descent(quadratic):
     inner, outer = replay_samplers(solver)
     z, x = quadratic.inner_start, quadratic.outer_start
     for t in range(5):
-        i, k, j = draw(inner), draw(inner), draw(outer)
+        i, j = draw(inner), draw(outer)
         factors = [G[draw(inner)] for _ in range(draw_below(inner.rng, K))]
+        k = draw(inner)
         v = one_term(factors, F[j], z, x, STEP, K)
         rho = STEP * (t + 1) ** (-1 / 3)
         z, x = (z - rho * G[i].grad_z(z, x),
@@ -101,14 +103,14 @@ def test_estimate_is_unbiased_for_the_truncated_series(quadratic):
     G, F = quadratic.batches(SIZE)
     z, x = quadratic.inner_start, quadratic.outer_start
     E, mean = np.empty_like(x), np.zeros_like(x)
-    scratch = estimators.hypergradient_scratch(z, x)
+    scratch = hypergradients.hypergradient_scratch(z, x)
     N, M, n_terms = range(G.n_batches), range(F.n_batches), 3
     for q in range(n_terms):
         every = list(itertools.product(N, M, *[N] * q))
         for k, j, *blocks in every:
-            hypergradient_product(
-                G, F, k, j, np.array(blocks, dtype=np.int64), z, x, 0.5,
-                n_terms, E, scratch)
+            factors = np.array(blocks, dtype=np.int64)
+            compiled(G, F, (k, j, q, n_terms), factors, z, x, 0.5, E,
+                     scratch)
             mean += E / len(every) / n_terms
     P = truncated_inverse(quadratic.inner.mean_A, 0.5, n_terms)
     v = -P @ quadratic.outer.grad_z(z, x)

@@ -45,8 +45,9 @@ def test_steps_match_the_formula(quadratic):
         z_old, x_old = z, x
         x = x - STEP / RATIO * d_x
         for step in range(n_inner_steps + 1):
-            i, k, j = draw(inner), draw(inner), draw(outer)
+            i, j = draw(inner), draw(outer)
             blocks = [draw(inner) for _ in range(K)]
+            k = draw(inner)
             functions = G[i], G[k], F[j], [G[q] for q in blocks]
             g, E = estimates(*functions, z, x)
             g_old, E_old = estimates(*functions, z_old, x_old)
