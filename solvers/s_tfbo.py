@@ -20,9 +20,10 @@ class Solver(BilevelSolver):
     D_z, D_v and D_x, and phi the larger of beta and c, the step sizes of z, v
     and x are 1 / beta, 1 / phi and 1 / (alpha phi): none is to be tuned.
 
-    The proof, and the rate, are for the directions on all samples: with
-    ``batch_size="full"``. Mini-batches are the authors' experiments; there
-    the sums of squares grow without end, and x comes to a stop early.
+    The proof, and the rate, are for directions on all samples: with
+    ``batch_size="full"``. Mini-batches are in the authors' experiments only;
+    with them the sums of squares grow without end, and the step size of x
+    falls like 1 / t (docs/tuning_free.md).
 
     The updates are those of the authors' code, which adds 1e-8 to each
     divisor. Not verified: where the sums start, which the code does not tell,
