@@ -124,6 +124,25 @@ def test_theta_1_is_saba_and_theta_averages_the_directions(quadratic):
         assert_allclose(ours["outer_var"], x, rtol=1e-6)
 
 
+def test_theta_1_forgets_the_average_to_the_last_bit(quadratic):
+    results = []
+    for average in (0.0, 1e10):
+        solver = make_solver("SABA", quadratic, batch_size=8, eval_freq=1)
+        solver._reset()
+        solver.start()
+        solver.d[:] = average
+        solver.advance(5)
+        results.append((solver.z, solver.v, solver.x))
+    for one, other in zip(*results, strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("theta", [0.0, 1.5, np.nan, "a"])
+def test_bad_theta_is_named(quadratic, theta):
+    with pytest.raises(ValueError, match="theta"):
+        make_solver("SABA", quadratic, batch_size=8, theta=theta)
+
+
 def test_unknown_memory_init(quadratic):
     with pytest.raises(ValueError, match="memory_init='half'.*'full', 'zero'"):
         make_solver("SABA", quadratic, memory_init="half", batch_size=4)
