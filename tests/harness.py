@@ -11,9 +11,11 @@ from benchopt.utils.dynamic_modules import _load_class_from_module
 from benchopt.utils.run_context import RunContext
 from numba import njit
 
-from benchmark_utils.problem import BilevelProblem
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # For scripts; pytest has it there already.
+
+from benchmark_utils.problem import BilevelProblem  # noqa: E402
+
 COMPILED = ROOT / "__cache__" / "numba"
 BENCHMARK = Benchmark(ROOT)
 OBJECTIVE = BENCHMARK.get_benchmark_objective()

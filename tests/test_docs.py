@@ -40,3 +40,13 @@ def test_recipe_for_a_suite_that_may_not_be_written_to(tmp_path):
         BENCHOPT_CACHE=str(tmp_path / "cache"))
     assert status == 0, output
     assert (tmp_path / "results/mine.parquet").exists(), output
+
+
+def test_scripts_start():
+    """From elsewhere too: they find the suite by themselves."""
+    scripts = [str(script) for script in ROOT.glob("benchmarks/*.py")
+               if script.stem not in ("conftest", "test_speed")]
+    code = ("import runpy, sys\nfor script in sys.argv[1:]:\n"
+            "    runpy.run_path(script)")
+    status, output = run(["-c", code, *scripts], cwd=ROOT.parent)
+    assert status == 0, output
