@@ -73,6 +73,15 @@ def half_open(lower, upper):
     return check
 
 
+def closed(lower, upper):
+    """Check that a parameter lies in [lower, upper]."""
+    def check(name, value):
+        if not _is_finite(value) or not lower <= value <= upper:
+            raise _error(
+                name, value, f"a number in [{lower}, {upper}] is needed")
+    return check
+
+
 in_unit_interval = half_open(0, 1)
 non_negative = at_least(0)
 

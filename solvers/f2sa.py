@@ -2,8 +2,9 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.compiled import decay, descend, jit
-from benchmark_utils.functions.oracles import grad_x, grad_z, project
+from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import inner_sgd
+from benchmark_utils.methods.penalty import penalised_sgd, penalty_direction
 from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.solver import BilevelSolver
 
@@ -17,19 +18,29 @@ class Solver(BilevelSolver):
     Follows the minimiser w of G and the minimiser y of the penalised
     function F + lambda G; the gradient of their difference in value,
     F(y, x) + lambda (G(y, x) - G(w, x)), needs first derivatives only. It
-    tends to that of h as lambda grows like (t + 1)^(1/7), at a distance of
-    order 1 / lambda. The result is the pair (w, x).
+    tends to that of h as lambda grows, at a distance of order 1 / lambda. The
+    result is the pair (w, x).
+
+    The theory wants lmbda0 >= 2 L_F / mu_G, with L_F the smoothness of F and
+    mu_G the strong convexity of G, both in z, and a step of y of at most
+    1 / (8 L_F). Far below, what x descends has little to do with h.
 
     Parameters
     ----------
     step_size : float
-        Of w at the first iteration. It decreases as (t + 1)^(-4/7); the
-        step size of y is lambda times smaller.
+        Of w at the first iteration, decreasing as (t + 1)^(-4/7). The step
+        size of y is 2 lambda times smaller.
     outer_ratio : float
-        Step size of y divided by that of x.
+        Step size of y divided by that of x, at the first iteration.
     batch_size : int or "full"
     lmbda0 : float
         Multiplier lambda at the first iteration.
+    lmbda_exponent : float in [0, 1)
+        lambda grows as (t + 1)^lmbda_exponent: 1/7 in the paper.
+    outer_exponent : float in [0, 1]
+        The step size of x decreases as (t + 1)^(-outer_exponent): 5/7 in the
+        paper, as that of y. A public implementation has 4/7, and 6/7 for
+        lambda.
     n_inner_steps : int
         Steps on w and on y at each iteration.
     eval_freq : int
@@ -40,14 +51,24 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [1.0],
-        "outer_ratio": [0.1],
+        "outer_ratio": [0.05],
         "batch_size": [64],
         "lmbda0": [3.0],
+        "lmbda_exponent": [1 / 7],
+        "outer_exponent": [5 / 7],
         "n_inner_steps": [3],
         "eval_freq": [64],
     }
+    # Bounded from below: a smaller lmbda0 is tuned to another problem.
+    grid = {"lmbda0": [1.0, 3.0, 10.0, 30.0], "lmbda_exponent": [1 / 7, 6 / 7],
+            "outer_exponent": [5 / 7, 4 / 7], "n_inner_steps": [1, 3, 10]}
 
-    constraints = {**BilevelSolver.constraints, "lmbda0": checks.positive}
+    constraints = {
+        **BilevelSolver.constraints,
+        "lmbda0": checks.positive,
+        "lmbda_exponent": checks.in_unit_interval,
+        "outer_exponent": checks.closed(0, 1),
+    }
     state_names = ("z", "y", "x")
 
     def start(self):
@@ -56,31 +77,30 @@ class Solver(BilevelSolver):
     def advance(self, n_iterations):
         f2sa(self.G, self.F, self.inner_batches, self.outer_batches,
              self.z, self.y, self.x, self.step_size, self.outer_ratio,
-             self.lmbda0, self.n_inner_steps, self.t, n_iterations)
+             self.lmbda0, self.lmbda_exponent, self.outer_exponent,
+             self.n_inner_steps, self.t, n_iterations)
 
 
 @jit
 def f2sa(G, F, inner_batches, outer_batches, w, y, x, step_size,
-         outer_ratio, lmbda0, n_inner_steps, t_start, n_iterations):
-    g_w, g_y, f1 = np.empty_like(w), np.empty_like(y), np.empty_like(y)
-    g2_y, g2_w, f2 = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+         outer_ratio, lmbda0, lmbda_exponent, outer_exponent, n_inner_steps,
+         t_start, n_iterations):
+    in_z = np.empty_like(w), np.empty_like(w)
+    in_x, D_x = (np.empty_like(x), np.empty_like(x)), np.empty_like(x)
     for t in range(t_start, t_start + n_iterations):
-        lmbda = decay(lmbda0, t, -1.0 / 7.0)
+        lmbda = decay(lmbda0, t, -lmbda_exponent)
         rho = decay(step_size, t, 4.0 / 7.0)
-        alpha = rho / lmbda
+        alpha = rho / (2.0 * lmbda)
 
-        inner_sgd(G, inner_batches, w, x, rho, n_inner_steps, g_w)
-        for _ in range(n_inner_steps):
-            grad_z(G, draw(inner_batches), y, x, g_y)
-            grad_z(F, draw(outer_batches), y, x, f1)
-            descend(y, alpha, f1)
-            descend(y, alpha * lmbda, g_y)
+        # w <- w - rho g,  y <- y - alpha (f1 + lambda g)
+        inner_sgd(G, inner_batches, w, x, rho, n_inner_steps, in_z[0])
+        penalised_sgd(G, F, inner_batches, outer_batches, y, x, alpha,
+                      alpha * lmbda, n_inner_steps, in_z)
 
         # D_x = f2(y) + lambda (g2(y) - g2(w)), three independent batches
-        grad_x(G, draw(inner_batches), y, x, g2_y)
-        grad_x(G, draw(inner_batches), w, x, g2_w)
-        grad_x(F, draw(outer_batches), y, x, f2)
-        gamma = alpha / outer_ratio
-        for c in range(x.size):
-            x[c] -= gamma * (f2[c] + lmbda * (g2_y[c] - g2_w[c]))
+        i, k = draw(inner_batches), draw(inner_batches)
+        j = draw(outer_batches)
+        penalty_direction(G, F, i, k, j, y, w, x, 1.0, lmbda, D_x, in_x)
+        gamma = step_size / (2.0 * lmbda0 * outer_ratio)
+        descend(x, decay(gamma, t, outer_exponent), D_x)
         project(G, x)
