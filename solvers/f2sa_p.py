@@ -63,9 +63,8 @@ class Solver(BilevelSolver):
         "normalize": [True],
         "eval_freq": [16],
     }
-    grid = {"outer_ratio": [1.0, 10.0, 100.0], "lmbda": [3.0, 10.0, 30.0],
-            "p": [2, 3], "n_inner_steps": [3, 10],
-            "normalize": [True, False]}
+    grid = {"outer_ratio": [1.0, 3.2, 10.0, 32.0, 100.0],
+            "lmbda": [3.0, 10.0, 30.0], "p": [2, 3]}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -50,7 +50,7 @@ class Solver(BilevelSolver):
         "eta": [1.0],
         "eval_freq": [64],
     }
-    grid = {"lmbda0": [1.0, 3.0, 10.0, 30.0], "eta": [0.5, 2.5, 12.0, 60.0]}
+    grid = {"lmbda0": [0.3, 1.0, 3.0, 10.0], "eta": [0.5, 2.5, 12.0]}
 
     constraints = {
         **BilevelSolver.constraints,

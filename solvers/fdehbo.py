@@ -53,7 +53,7 @@ class Solver(BilevelSolver):
         "radius": [None],
         "eval_freq": [128],
     }
-    grid = {"eta": [0.1, 0.5, 2.5, 12.0], "delta": [1e-5, 1e-3]}
+    grid = {"eta": [0.1, 0.5, 2.5, 12.0]}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -66,8 +66,8 @@ class Solver(BilevelSolver):
         "variant": ["V-PBGD"],
         "eval_freq": [1],
     }
-    grid = {"lmbda": [1.0, 10.0, 100.0], "n_penalty_steps": [1, 1000],
-            "n_inner_steps": [1, 10], "variant": ["V-PBGD", "F2BA"]}
+    grid = {"lmbda": [1.0, 10.0, 100.0], "n_inner_steps": [1, 10],
+            "variant": ["V-PBGD", "F2BA"]}
 
     constraints = {
         **BilevelSolver.constraints,
