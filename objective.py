@@ -82,7 +82,8 @@ class Objective(NamesFiles, BaseObjective):
 
     # benchopt caches finished runs by the files of solver, dataset and
     # objective. The state below adds the shared code, so that no result of
-    # an older version of it is taken for a new one.
+    # an older version of it is taken for a new one; that of the dataset adds
+    # what was read.
     def _get_state(self):
         return {"source_hash": SOURCE_HASH}
 

@@ -2,6 +2,7 @@
 import logging
 import time
 import traceback
+import uuid
 from abc import abstractmethod
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from benchopt import BaseDataset
 from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
+from benchmark_utils.digest import digest
 from benchmark_utils.parameters import NamesFiles
 from benchmark_utils.problem import BilevelProblem
 
@@ -25,7 +27,14 @@ class BilevelDataset(NamesFiles, BaseDataset):
     ``get_problem`` raises is instead handed on as the reason for which the
     objective skips this dataset, and the rest of the run goes on. Where the
     error does not explain itself, the log has its traceback.
+
+    benchopt keeps results by what is pickled of a dataset. A digest of what
+    was read is part of that, so that no result on other data is taken for one
+    on this.
     """
+
+    _digest = None
+    _was_read_before = False
 
     @abstractmethod
     def get_problem(self):
@@ -57,8 +66,10 @@ class BilevelDataset(NamesFiles, BaseDataset):
                 raise TypeError(
                     f"get_problem returned {type(problem).__name__}, and not "
                     "a BilevelProblem")
-            return dict(problem=problem, reason=None)
         except Exception as error:
+            if self._was_read_before:
+                # In a worker, whose skip benchopt would keep as a result.
+                raise
             reason = " ".join(str(error).split())
             if isinstance(error, MemoryError):
                 reason = reason or "not enough memory"
@@ -66,6 +77,26 @@ class BilevelDataset(NamesFiles, BaseDataset):
                 reason = f"{type(error).__name__}: {reason}".rstrip(": ")
                 _LOG.error("%s is skipped:", self, exc_info=True)
             return dict(problem=None, reason=f"{self.name}: {reason}")
+        if not self._was_read_before:
+            self._digest = self._digest_of(problem)
+        return dict(problem=problem, reason=None)
+
+    def _digest_of(self, problem):
+        try:
+            return digest(problem)
+        except Exception as error:
+            _LOG.warning("Results on %s will not be kept: its data has no "
+                         "digest (%s)", self, error)
+            return None
+
+    def _get_state(self):
+        # What has not been read has a key that nothing else has: a second
+        # `benchopt prepare` looks at the files again.
+        return {"digest": self._digest or uuid.uuid4().hex}
+
+    def __setstate__(self, state):
+        self._digest = state["digest"]
+        self._was_read_before = True
 
     def _is_explained(self, error):
         """Whether the message is all that a user needs.
