@@ -1,9 +1,14 @@
 """Checks of parameters and data: each error names what is allowed."""
+import logging
 import math
 import numbers
+from functools import cache
 
 import numpy as np
 from scipy import sparse
+
+_LOG = logging.getLogger(__name__)
+
 
 # More samples or dimensions than any memory holds. Far above, at 2^63,
 # compiled code would overflow.
@@ -14,6 +19,12 @@ _MAX_STEPS = 10**6
 
 def _error(name, value, allowed):
     return ValueError(f"{name}={value!r} is not valid: {allowed}")
+
+
+@cache
+def warn_once(message):
+    """One line in the log, however often there is reason for it."""
+    _LOG.warning("%s", message)
 
 
 def is_number(value, kind=numbers.Real):

@@ -4,10 +4,12 @@ import time
 import traceback
 import uuid
 from abc import abstractmethod
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 from benchopt import BaseDataset
+from benchopt.benchmark import get_running_benchmark
 from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
@@ -128,16 +130,63 @@ def data_path(key):
     receives the next run in another thread: for a moment benchopt then asks
     a benchmark that has no name yet.
 
+    Parameters
+    ----------
+    key : str
+        The name of the dataset.
+
     Returns
     -------
     Path
-        Whether it exists or not.
+        If the config does not name one, that of ``data/key`` in the suite,
+        whether it exists or not.
+
+    Raises
+    ------
+    ValueError
+        If the config names a path that does not exist, or a key that looks
+        like this one.
     """
     for _ in range(100):
         try:
-            return Path(get_data_path(key))
+            return _checked_data_path(key)
         except AttributeError:
             time.sleep(0.05)
+    return _checked_data_path(key)
+
+
+def _checked_data_path(key):
+    benchmark = get_running_benchmark()
+    home, paths = map(benchmark.get_setting, ("data_home", "data_paths"))
+    if home is not None and not Path(get_data_path(None)).is_dir():
+        raise ValueError(f"data_home={home!r} of config.yml is not valid: "
+                         f"there is no folder {get_data_path(None)}")
+    if paths is None:  # All entries are comments.
+        return Path(get_data_path(None)) / key
+    if not isinstance(paths, dict):
+        raise ValueError(f"data_paths={paths!r} of config.yml is not valid: "
+                         "lines of the form 'key: path' are needed")
+    if key in paths:
+        entry = f"data_paths: {key}: {paths[key]!r} of config.yml"
+        if not isinstance(paths[key], str) or not paths[key].strip():
+            raise ValueError(f"{entry} is not valid: a path is needed")
+        if not Path(get_data_path(key)).exists():
+            raise ValueError(
+                f"{entry} is not valid: there is no {get_data_path(key)}")
+    else:
+        known = {file.stem
+                 for file in benchmark.benchmark_dir.glob("datasets/*.py")
+                 if "data_path(" in file.read_text(encoding="utf-8")}
+        unknown = {str(other).lower(): other for other in paths
+                   if other not in known}
+        for similar in get_close_matches(key.lower(), unknown):
+            raise ValueError(
+                f"data_paths: {unknown[similar]!r} of config.yml is not "
+                f"valid: {key!r} may be meant")
+        for other in unknown.values():
+            checks.warn_once(
+                f"data_paths: {other!r} of config.yml is the name of no "
+                "dataset that asks for a path")
     return Path(get_data_path(key))
 
 

@@ -1,5 +1,7 @@
+from pathlib import Path
+
 import numpy as np
-from sklearn.datasets import fetch_covtype
+from sklearn.datasets import fetch_covtype, get_data_home
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset
@@ -86,9 +88,22 @@ class Dataset(BilevelDataset):
             X, y = fetch_covtype(
                 return_X_y=True, download_if_missing=self.download,
                 n_retries=1)
-        except Exception as error:  # Whatever a download may raise.
-            asked = "the download failed" if self.download else (
-                "not downloaded unless asked for, by -d "
-                "'covtype[download=True]'")
-            raise OSError(f"{asked} ({error})") from error
+        except Exception as error:  # Whatever a download or a file may raise.
+            folder = Path(get_data_home()) / "covertype"
+            why = f"{type(error).__name__}: {error}"
+            if all(any(folder.glob(f"{part}*"))
+                   for part in ("samples", "targets")):
+                raise ValueError(
+                    f"the copy in {folder} is damaged ({why}): remove it, and "
+                    "have it downloaded by -d 'covtype[download=True]'"
+                ) from error
+            if self.download:
+                raise OSError(f"the download failed ({why})") from error
+            raise OSError(
+                f"not in {folder}, and not downloaded unless asked for, by "
+                "-d 'covtype[download=True]'") from error
+        if X.ndim != 2 or y.shape != X.shape[:1]:
+            raise ValueError(
+                f"features and classes in {get_data_home()} have shapes "
+                f"{X.shape} and {y.shape}, which do not fit")
         return X, y.astype(np.int64) - 1

@@ -71,7 +71,7 @@ class Dataset(BilevelDataset):
     def _load(self, name):
         """Features and labels of one of the two sets, checked."""
         local = data_path("ijcnn1")
-        files = (libsvm.files_in(local, name) if local.is_dir()
+        files = (libsvm.files_in(local, name) if local.exists()
                  else libsvm.stored(name))
         X, y = map(libsvm.read, files)
         if sparse.issparse(X):

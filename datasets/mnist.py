@@ -66,7 +66,7 @@ class Dataset(BilevelDataset):
     def _load(self):
         """Images and classes, checked for shape."""
         local = data_path("mnist")
-        if local.is_file():
+        if local.exists():
             X, y = _read(local)
         elif self.download:
             X, y = _download()

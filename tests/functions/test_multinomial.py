@@ -371,7 +371,10 @@ def test_no_data_and_no_network(name, fetcher, tmp_path, monkeypatch):
 
     monkeypatch.setitem(module, fetcher, fail)
     if name == "mnist":
-        monkeypatch.setitem(module, "data_path", lambda key: tmp_path)
+        monkeypatch.setitem(
+            module, "data_path", lambda key: tmp_path / "no")
+    else:
+        monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     assert f"{name}[download=True]" in reason(name)
     assert "name resolution failed" in reason(name, download=True)
     with pytest.raises(OSError, match="the download.*failed"):
