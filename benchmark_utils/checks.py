@@ -84,12 +84,13 @@ def half_open(lower, upper):
     return check
 
 
-def closed(lower, upper):
-    """Check that a parameter lies in [lower, upper]."""
+def between(minimum, maximum):
+    """Check that a parameter lies in [minimum, maximum]."""
     def check(name, value):
-        if not _is_finite(value) or not lower <= value <= upper:
+        if not _is_finite(value) or not minimum <= value <= maximum:
             raise _error(
-                name, value, f"a number in [{lower}, {upper}] is needed")
+                name, value,
+                f"a number from {minimum:g} to {maximum:g} is needed")
     return check
 
 

@@ -13,13 +13,13 @@ from benchopt.benchmark import get_running_benchmark
 from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
+from benchmark_utils import checks
 from benchmark_utils.digest import digest
 from benchmark_utils.parameters import NamesFiles
 from benchmark_utils.problem import BilevelProblem
 
 _LOG = logging.getLogger(__name__)
 _HERE = Path(__file__).resolve().parent
-
 
 
 class BilevelDataset(NamesFiles, BaseDataset):

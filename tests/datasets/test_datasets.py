@@ -1,6 +1,8 @@
 """Datasets: closed forms, checks of what is read, skips with a reason."""
+import re
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 from benchopt.utils.run_context import RunContext
@@ -12,6 +14,7 @@ from scipy import sparse
 from benchmark_utils import checks, dataset
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.reference import metrics
 
 
 def get_data(name, **parameters):
@@ -35,6 +38,53 @@ def test_quadratic_has_the_promised_hessians(p, d, coupling):
         assert np.linalg.eigvalsh(joint)[0] > 0
         assert (np.linalg.norm(f.mean_C) > 1e-12) == (coupling > 0)
         np.testing.assert_array_equal(f.A, f.A.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("conditioning", [1, 1e3, 1e6])
+@pytest.mark.parametrize("coupling", [0.0, 0.9, 0.9999])
+@pytest.mark.parametrize("p, d", [(4, 3), (1, 1)])
+def test_minimum_of_quadratic_is_exact(p, d, coupling, conditioning):
+    """Within all bounds: against 40 digits, from the same samples."""
+    problem = make_problem(
+        "quadratic", n_inner=6, n_outer=7, inner_dim=p, outer_dim=d,
+        conditioning=conditioning, coupling=coupling)
+
+    def mean(coefficients):
+        n = len(coefficients)
+        if coefficients.ndim == 2:
+            coefficients = coefficients[:, :, None]
+        return mpmath.matrix([
+            [mpmath.fsum(column) / n for column in row]
+            for row in coefficients.transpose(1, 2, 0).tolist()])
+
+    with mpmath.workdps(40):
+        (A, B, C, a, b), (A2, B2, C2, a2, b2) = (
+            [mean(getattr(f, name)) for name in "ABCab"]
+            for f in (problem.inner, problem.outer))
+        # (z, x) where the gradients of the Lagrangian vanish, with the
+        # multiplier v of A z + C'x + a = 0.
+        system = mpmath.zeros(2 * p + d)
+        right = mpmath.zeros(2 * p + d, 1)
+        z, x, v = slice(0, p), slice(p, p + d), slice(p + d, 2 * p + d)
+        system[z, z], system[z, x], system[z, v] = A2, C2.T, A
+        system[x, z], system[x, x], system[x, v] = C2, B2, C
+        system[v, z], system[v, x] = A, C.T
+        right[z, 0], right[x, 0], right[v, 0] = -a2, -b2, -a
+        solution = mpmath.lu_solve(system, right)
+        z, x = solution[z, 0], solution[x, 0]
+        h = (z.T * (A2 * z / 2 + a2) + x.T * (B2 * x / 2 + C2 * z + b2))[0]
+        error = abs(problem.minimum[1] - h) / abs(h)
+    assert error < 1e-10
+    gap = metrics(problem, problem.inner_start, problem.minimum[0])[
+        "value_gap"]
+    assert abs(gap) < 1e-10 * abs(h)
+
+
+@pytest.mark.parametrize("noise", [1e100, 1e200, 1e300, 1.7e308])
+def test_noise_of_which_h_cannot_be_computed(noise):
+    """Every run would be said to have diverged, at its start."""
+    data = get_data("quadratic", n_inner=6, n_outer=6, noise=noise)
+    assert f"noise={noise!r} with conditioning" in data["reason"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +125,9 @@ def test_density_leaves_the_second_moments_as_they_are():
 @pytest.mark.parametrize("name, parameters", [
     ("quadratic", {"n_inner": 0}), ("quadratic", {"outer_dim": 2.5}),
     ("quadratic", {"conditioning": 0.5}), ("quadratic", {"coupling": 1.0}),
+    ("quadratic", {"conditioning": 1e12}),
+    ("quadratic", {"conditioning": 1e20}),
+    ("quadratic", {"coupling": 1 - 2**-53}),
     ("quadratic", {"noise": -1.0}), ("quadratic", {"noise": np.nan}),
     ("simulated_logistic", {"n_features": -1}),
     ("simulated_logistic", {"reg_parametrization": "quadratic"}),
@@ -90,7 +143,8 @@ def test_bad_parameters_are_a_reason_to_skip(name, parameters, monkeypatch):
             DATASETS[name], "_load",
             lambda self, _: (np.eye(2), np.array([0, 1])))
     (parameter, value), = parameters.items()
-    with pytest.raises(ValueError, match=f"{parameter}={value!r}.*"):
+    with pytest.raises(ValueError, match=re.escape(
+            f"{parameter}={value!r} is not valid")):
         make_problem(name, **parameters)
     data = get_data(name, **parameters)
     assert data["problem"] is None and parameter in data["reason"]
