@@ -161,7 +161,7 @@ def test_numbers_of_yaml_are_numbers_in_problem_name_and_time():
     assert objective._parameters == {"max_seconds": 0.1}
     assert not objective.skip(problem=0, reason=None)[0]
     # Where no number is meant, a string is a string.
-    assert DATASETS["libsvm"].get_instance(name="1e3").set_name == "1e3"
+    assert DATASETS["covtype"].get_instance(penalty="1").penalty == "1"
 
 
 @pytest.mark.parametrize("X, y, message", [
