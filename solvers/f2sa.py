@@ -67,7 +67,7 @@ class Solver(BilevelSolver):
         **BilevelSolver.constraints,
         "lmbda0": checks.positive,
         "lmbda_exponent": checks.in_unit_interval,
-        "outer_exponent": checks.closed(0, 1),
+        "outer_exponent": checks.between(0, 1),
     }
     state_names = ("z", "y", "x")
 
