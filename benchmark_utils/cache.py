@@ -103,7 +103,8 @@ def fingerprint(function):
                              else value)) for key, value in options.items()),
         )).encode())
         for name, value in _names(current, digest):
-            if isinstance(value, Dispatcher) or _is_ours(value):
+            if isinstance(value, Dispatcher) or (
+                    isinstance(value, FunctionType) and _is_ours(value)):
                 pending.append(value)
             elif isinstance(value, np.ndarray):
                 digest.update(value.tobytes())

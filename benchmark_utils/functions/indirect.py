@@ -48,13 +48,11 @@ class Function(NamedTuple):
     n_weights: int
     n_outer_weights: int
 
-    def __reduce__(self):
+    def __reduce_ex__(self, protocol):
         # Addresses mean nothing in another process.
         raise TypeError(
             "a function in batches cannot be copied or pickled: make it "
             "anew, by problem.batches(batch_size)")
-
-    __deepcopy__ = __reduce__
 
 
 class Layout(types.NamedTuple):
