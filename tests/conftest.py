@@ -4,6 +4,13 @@ import pytest
 from harness import copy_suite, make_problem, run
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of one long run stay in one process, which does it once."""
+    for item in items:
+        if "finished_run" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("finished run"))
+
+
 @pytest.fixture
 def quadratic():
     """A small, well-conditioned quadratic problem with coupled levels."""
