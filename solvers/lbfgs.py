@@ -2,7 +2,7 @@ import numpy as np
 from scipy.optimize import Bounds, minimize
 
 from benchmark_utils import checks
-from benchmark_utils.methods.exact_oracles import ExactOracles
+from benchmark_utils.methods.exact_oracles import ExactOracles, one_thread
 from benchmark_utils.methods.solver import BilevelSolver
 
 
@@ -57,13 +57,14 @@ class Solver(BilevelSolver):
             if not callback():
                 raise StopIteration
 
-        minimize(
-            self.h, self.x, jac=True, method="L-BFGS-B",
-            bounds=Bounds(project(-far), project(far)),
-            callback=after_iteration,
-            # No other end than the callback's, or that of the line search.
-            options={"maxcor": self.memory, "ftol": 0.0, "gtol": 0.0,
-                     "maxiter": 10**9, "maxfun": 10**9})
+        with one_thread():
+            minimize(
+                self.h, self.x, jac=True, method="L-BFGS-B",
+                bounds=Bounds(project(-far), project(far)),
+                callback=after_iteration,
+                # No other end than the callback's, or the line search's.
+                options={"maxcor": self.memory, "ftol": 0.0, "gtol": 0.0,
+                         "maxiter": 10**9, "maxfun": 10**9})
 
     def h(self, x):
         """h and its gradient; an overflow makes the line search go back."""

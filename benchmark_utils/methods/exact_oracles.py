@@ -8,6 +8,7 @@ so that ``oracle_calls`` counts what SciPy has used.
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
+from threadpoolctl import ThreadpoolController
 
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import (
@@ -21,6 +22,16 @@ from benchmark_utils.functions.oracles import (
 _MAX_ITERATIONS = 100
 _ROUNDING = 1e-13  # Relative, of a sum over all samples.
 _SOLVED = 1e-6  # Of the gradient at z = 0, where rounding forbids more.
+_THREADS = ThreadpoolController()
+
+
+def one_thread():
+    """Context in which BLAS has one thread, for SciPy's L-BFGS.
+
+    On its matrices of the size of the memory others only wait, at ten times
+    the processor time, and at the cost of a run beside it.
+    """
+    return _THREADS.limit(limits=1, user_api="blas")
 
 
 class InnerProblemError(ArithmeticError):
@@ -65,7 +76,8 @@ class ExactOracles:
         # At a wild trial point, overflow is an answer, not an accident.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                self.z = solve_inner(self.G, x, self.z, tolerance)
+                self.z = solve_inner(
+                    self.G, x, self.z, tolerance, self.minimise)
             except InnerProblemError:
                 return np.inf
         h = value(self.F, FULL, self.z, x)
@@ -88,7 +100,7 @@ class ExactOracles:
         f1, Cv = np.empty_like(self.z), np.empty_like(x)
         gradients(self.F, FULL, self.z, x, f1, gradient)
         with np.errstate(over="ignore", invalid="ignore"):
-            v = solve_adjoint(self.G, x, self.z, f1, self.v, tolerance)
+            v = self.adjoint(x, f1, tolerance)
         cross(self.G, FULL, self.z, x, v, Cv)
         gradient += Cv
         if not np.all(np.isfinite(gradient)):
@@ -96,9 +108,21 @@ class ExactOracles:
         self.v = v
         return h, gradient
 
+    def minimise(self, problem):
+        """Lower the gradient of an ``InnerProblem`` to its tolerance."""
+        problem.last_value = value(self.G, FULL, problem.z, problem.x)
+        minimize(
+            problem.function, problem.z, jac=True, hessp=problem.product,
+            callback=problem.stop, method="trust-ncg",
+            options={"gtol": problem.tolerance, "maxiter": _MAX_ITERATIONS})
 
-def solve_inner(G, x, z, tolerance):
-    """Minimise G(., x) by SciPy's trust-region Newton method.
+    def adjoint(self, x, f1, tolerance):
+        """Solution of H v = -f1 at z, a new array of shape (p,)."""
+        return solve_adjoint(self.G, x, self.z, f1, self.v, tolerance)
+
+
+def solve_inner(G, x, z, tolerance, minimise):
+    """Minimise G(., x) by one of SciPy's methods.
 
     Parameters
     ----------
@@ -110,6 +134,8 @@ def solve_inner(G, x, z, tolerance):
     tolerance : float
         Norm of the gradient of G in z. Where rounding errors forbid it, the
         result is what they allow.
+    minimise : callable
+        Takes an ``InnerProblem``, whose ``z`` and ``norm`` it lowers.
 
     Returns
     -------
@@ -124,16 +150,12 @@ def solve_inner(G, x, z, tolerance):
     zero = np.zeros_like(z)
     if not value(G, FULL, z, x) <= value(G, FULL, zero, x):
         z = zero
-    problem = _InnerProblem(G, x, z, tolerance)
+    problem = InnerProblem(G, x, z, tolerance)
     last_norm = np.inf
     # Once, unless rounding has ended it early: then again, from its result.
     while tolerance < problem.norm and problem.norm <= 0.5 * last_norm:
         last_norm = problem.norm
-        problem.last_value = value(G, FULL, problem.z, x)
-        minimize(
-            problem.function, problem.z, jac=True, hessp=problem.product,
-            callback=problem.stop, method="trust-ncg",
-            options={"gtol": tolerance, "maxiter": _MAX_ITERATIONS})
+        minimise(problem)
     if problem.norm > tolerance:
         g = np.empty_like(z)
         grad_z(G, FULL, zero, x, g)
@@ -143,10 +165,16 @@ def solve_inner(G, x, z, tolerance):
     return problem.z
 
 
-class _InnerProblem:
+class InnerProblem:
     """G(., x) as SciPy wants it, and the z of smallest gradient it has seen.
 
     As G is strongly convex, that z is the closest to the solution.
+
+    Attributes
+    ----------
+    z : array of float64, shape (p,)
+    norm : float
+        Of the gradient there; infinite before the first call.
     """
 
     def __init__(self, G, x, z, tolerance):
