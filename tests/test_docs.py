@@ -2,21 +2,83 @@
 import re
 import shutil
 
-from harness import ROOT, copy_suite, run
+import numpy as np
+import pytest
+from benchopt.utils.dynamic_modules import _load_class_from_module
+from harness import (
+    ROOT,
+    SOLVERS,
+    copy_suite,
+    make_problem,
+    make_solver,
+    run,
+    run_solver,
+)
+
+PROTOTYPES = re.findall(
+    r"`(solvers/\w+\.py)`:\n\n```python\n(.*?)```",
+    (ROOT / "docs/prototypes.md").read_text(), re.DOTALL)
 
 
-def test_prototype_passes_the_conformance_check(tmp_path):
-    text = (ROOT / "docs/prototypes.md").read_text()
-    code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+def test_prototypes_pass_the_conformance_check(tmp_path):
     suite = copy_suite(tmp_path / "suite")
     shutil.copytree(ROOT / "tests", suite / "tests",
                     ignore=shutil.ignore_patterns("__pycache__"))
-    (suite / "solvers/gradient_descent.py").write_text(code)
+    for file, code in PROTOTYPES:
+        (suite / file).write_text(code)
+    assert len(PROTOTYPES) == 2
+    # The one in JAX is for dense logistic problems alone.
     status, output = run(
         ["-m", "pytest", "-q", "tests/solvers/test_every_solver.py", "-k",
-         "GradientDescent"], cwd=suite)
+         "GradientDescent and (not JAX or logistic and not sparse)"],
+        cwd=suite)
     assert status == 0, output
     assert " passed" in output, output
+
+
+@pytest.fixture
+def prototypes(tmp_path, monkeypatch):
+    """Both prototypes, where solvers are looked for."""
+    pytest.importorskip("jax")
+    (tmp_path / "solvers").mkdir()
+    for file, code in PROTOTYPES:
+        (tmp_path / file).write_text(code)
+        solver = _load_class_from_module(
+            tmp_path, tmp_path / file, "Solver")
+        monkeypatch.setitem(SOLVERS, solver.name, solver)
+
+
+@pytest.mark.parametrize("penalty", ["feature", "scalar"])
+def test_prototypes_are_the_same_method(prototypes, penalty):
+    problem = make_problem(
+        "simulated_logistic", n_train=80, n_validation=60, n_features=5,
+        penalty=penalty)
+    plain, jax = (
+        run_solver(make_solver(name, problem, eval_freq=2), 8)
+        for name in ("GradientDescent", "JAXGradientDescent"))
+    for name in ("inner_var", "outer_var"):
+        np.testing.assert_allclose(jax[name], plain[name], rtol=1e-10)
+    assert jax["oracle_calls"] == plain["oracle_calls"]
+
+
+def test_prototype_in_jax_compiles_outside_of_the_timing(
+        prototypes, logistic, caplog):
+    import jax
+
+    solver = make_solver("JAXGradientDescent", logistic, eval_freq=3)
+    with jax.log_compiles():
+        solver.warm_up()
+        assert "descend" in caplog.text
+        caplog.clear()
+        run_solver(solver, 9)
+        assert not caplog.records
+
+
+def test_prototype_in_jax_skips_other_problems(
+        prototypes, quadratic, sparse_logistic, cleaning):
+    solver = SOLVERS["JAXGradientDescent"].get_instance()
+    for problem in (quadratic, sparse_logistic, cleaning):
+        assert solver.skip(problem=problem)[0]
 
 
 def test_links_lead_somewhere():

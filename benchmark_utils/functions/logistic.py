@@ -44,6 +44,14 @@ class LogisticRegression:
     name : str
         What the errors call the data.
 
+    Attributes
+    ----------
+    X : array of float64, shape (n_samples, n_features)
+        The features as they were given. What is kept are ``rows``, the
+        samples y_i x_i: X is made anew each time that it is asked for.
+    y : array of float64, shape (n_samples,)
+        Values -1 and 1; the larger label is 1.
+
     Raises
     ------
     ValueError
@@ -57,8 +65,8 @@ class LogisticRegression:
         if reg_parametrization is not None:
             checks.one_of(*REG_PARAMETRIZATIONS)(
                 "reg_parametrization", reg_parametrization)
-        X, y = checks.samples(name, X, y)
-        self.rows = self._signed(X, y)
+        X, self.y = checks.samples(name, X, y)
+        self.rows = self._signed(X, self.y)
         self.n_samples, self.inner_dim = X.shape
         self.scalar = penalty == "scalar"
         self.penalty_code = _PENALTY_CODES[reg_parametrization, self.scalar]
@@ -68,6 +76,10 @@ class LogisticRegression:
     def _signed(self, X, y):
         """Samples y_i x_i, as rows."""
         return np.ascontiguousarray(X) * y[:, None]
+
+    @property
+    def X(self):
+        return self._signed(self.rows, self.y)
 
     def _penalty(self, x):
         """Values r(x_k) and derivatives r'(x_k), each of shape (p,)."""

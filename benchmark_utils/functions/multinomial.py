@@ -55,6 +55,12 @@ class MultinomialLogistic:
     name : str
         What the errors call the data.
 
+    Attributes
+    ----------
+    X : array of float64, shape (n_samples, n_features)
+    y : array of int64, shape (n_samples,)
+        As they were given.
+
     Raises
     ------
     ValueError

@@ -21,6 +21,13 @@ class Quadratic:
     a : array of float64, shape (n, p)
     b : array of float64, shape (n, d)
 
+    Attributes
+    ----------
+    A, B, C, a, b : array of float64
+        The coefficients as they were given.
+    mean_A, mean_B, mean_C, mean_a, mean_b : array of float64
+        Their averages over the samples.
+
     Raises
     ------
     ValueError

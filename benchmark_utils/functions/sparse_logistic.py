@@ -22,6 +22,13 @@ class SparseLogisticRegression(LogisticRegression):
     X : sparse matrix or array, shape (n_samples, n_features)
     y, reg_parametrization, name, penalty
         As in ``LogisticRegression``, as are the errors raised.
+
+    Attributes
+    ----------
+    X : CSR array of float64, shape (n_samples, n_features)
+        Made anew each time that it is asked for.
+    y : array of float64, shape (n_samples,)
+        Values -1 and 1.
     """
 
     def _signed(self, X, y):
