@@ -1,10 +1,22 @@
 """How this suite compiles, and the few helpers that all of it needs."""
+import os
+
 import numpy as np
-from numba import njit
+from numba import config, njit
 from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 
+from benchmark_utils import checks
 from benchmark_utils.cache import Cache
+
+if config.DISABLE_JIT:
+    # Kernels are called by their addresses: without any there is nothing to
+    # call. Numba reads the environment again, and workers inherit it.
+    checks.warn_once(
+        "NUMBA_DISABLE_JIT=1 is passed over: oracles exist as compiled code "
+        "alone; to step through one, call the NumPy methods of a function")
+    os.environ["NUMBA_DISABLE_JIT"] = "0"
+    config.DISABLE_JIT = 0
 
 # No "nnan" and no "ninf": overflow and NaN must behave, so that a diverging
 # run is seen to diverge.

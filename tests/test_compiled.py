@@ -1,6 +1,7 @@
 """What is compiled behaves when it is called from the wrong side."""
 import numpy as np
 import pytest
+from harness import run
 
 from benchmark_utils.compiled import descend, jit, kernel
 
@@ -31,3 +32,13 @@ def test_a_kernel_refuses_a_call_from_python():
     variable = np.ones(2)
     twice(variable)
     np.testing.assert_array_equal(variable, [2.0, 2.0])
+
+
+def test_compilation_cannot_be_switched_off(tmp_path):
+    """One line says so, and the run is that of compiled code."""
+    code, text = run(
+        ["-m", "benchopt", "run", ".", "-s", "SOBA", "-n", "2", "--no-plot",
+         "--no-cache", "-d", "quadratic[n_inner=64,n_outer=64]", "-j", "2",
+         "--output", str(tmp_path / "table")], NUMBA_DISABLE_JIT="1")
+    assert "Traceback" not in text and "done" in text, text
+    assert "NUMBA_DISABLE_JIT=1 is passed over" in text
