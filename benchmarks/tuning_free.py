@@ -82,7 +82,7 @@ def main():
           "| calls of 10³ full | step of x |\n|---|---|---|---|---|---|---|---"
           "|---|")
     for dataset, parameters in PROBLEMS.items():
-        problem = make_problem(dataset, **parameters)
+        problem = make_problem(dataset, in_order=False, **parameters)
         start = metrics(problem, problem.inner_start, problem.outer_start)
         for name in SOLVERS:
             full = calls_of_an_iteration(problem, name, "full")

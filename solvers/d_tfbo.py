@@ -56,13 +56,13 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [1.0],
-        "outer_ratio": [1.0],
-        "batch_size": ["full"],
+        "outer_ratio": [0.1],
+        "batch_size": [64],
         "n_inner_steps": [10],
-        "eval_freq": [4],
+        "eval_freq": [16],
     }
-    grid = {"n_inner_steps": [1, 10], "step_size": [0.1, 1.0, 10.0],
-            "outer_ratio": [0.001, 0.1, 1.0]}
+    grid = {"batch_size": [64, "full"], "n_inner_steps": [1, 10],
+            "step_size": [0.1, 1.0, 10.0], "outer_ratio": [0.001, 0.1, 1.0]}
     state_names = ("z", "v", "x")
 
     def start(self):

@@ -48,7 +48,7 @@ class Solver(BilevelSolver):
     name = "MSEBA"
 
     parameters = {
-        "step_size": [0.25], "outer_ratio": [1.0], "batch_size": [64],
+        "step_size": [0.1], "outer_ratio": [0.3], "batch_size": [64],
         "eta": [0.1], "prob": [None], "radius": [None], "eval_freq": [128]}
     grid = {"eta": [0.01, 0.1, 0.5], "prob": [None, 0.05]}
 

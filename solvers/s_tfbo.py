@@ -20,10 +20,10 @@ class Solver(BilevelSolver):
     D_z, D_v and D_x, and phi the larger of beta and c, the step sizes of z, v
     and x are 1 / beta, 1 / phi and 1 / (alpha phi): none is to be tuned.
 
-    The proof, and the rate, are for directions on all samples: with
-    ``batch_size="full"``. Mini-batches are in the authors' experiments only;
-    with them the sums of squares grow without end, and the step size of x
-    falls like 1 / t (docs/tuning_free.md).
+    The proof, and the rate, are for directions on all samples, that is for
+    ``batch_size="full"``. On mini-batches, as in the authors' experiments,
+    the sums of squares grow without end and the step size of x falls like
+    1 / t: faster at the beginning, but not to the end (docs/tuning_free.md).
 
     The updates are those of the authors' code, which adds 1e-8 to each
     divisor. Not verified: where the sums start, which the code does not tell,
@@ -46,11 +46,12 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [1.0],
-        "outer_ratio": [1.0],
-        "batch_size": ["full"],
-        "eval_freq": [16],
+        "outer_ratio": [0.1],
+        "batch_size": [64],
+        "eval_freq": [128],
     }
-    grid = {"step_size": [0.1, 1.0, 10.0], "outer_ratio": [0.001, 0.1, 1.0]}
+    grid = {"batch_size": [64, "full"], "step_size": [0.1, 1.0, 10.0],
+            "outer_ratio": [0.001, 0.1, 1.0]}
 
     state_names = ("z", "v", "x")
 

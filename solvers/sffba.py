@@ -45,8 +45,8 @@ class Solver(BilevelSolver):
     name = "SFFBA"
 
     parameters = {
-        "step_size": [0.25],
-        "outer_ratio": [1.0],
+        "step_size": [0.1],
+        "outer_ratio": [0.3],
         "batch_size": [64],
         "eta": [0.1],
         "radius": [None],

@@ -110,7 +110,8 @@ def test_with_small_first_steps_it_is_amigo(quadratic):
 
 def test_the_product_with_the_hessian_is_not_stale(quadratic):
     """With H v left at the first v, steps on v would go on along f1."""
-    solver = make_solver("D-TFBO", quadratic, n_inner_steps=2000, eval_freq=1)
+    solver = make_solver("D-TFBO", quadratic, batch_size="full",
+                         n_inner_steps=2000, eval_freq=1)
     z, x = run_solver(solver, 1)["inner_var"], quadratic.outer_start
     G, F = quadratic.inner, quadratic.outer
     v_star = -np.linalg.solve(G.mean_A, F.grad_z(z, x))
@@ -122,7 +123,8 @@ def test_the_product_with_the_hessian_is_not_stale(quadratic):
 def test_any_first_step_reaches_the_minimiser(quadratic, step_size,
                                               outer_ratio):
     solver = make_solver("D-TFBO", quadratic, step_size=step_size,
-                         outer_ratio=outer_ratio, eval_freq=1000)
+                         outer_ratio=outer_ratio, batch_size="full",
+                         eval_freq=1000)
     result = run_solver(solver, 10_000)
     judged = metrics(quadratic, result["inner_var"], result["outer_var"])
     assert judged["grad_norm"] < 1e-12

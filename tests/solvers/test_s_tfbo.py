@@ -89,7 +89,8 @@ def test_with_small_first_steps_it_is_soba_with_constant_steps(quadratic):
 def test_any_first_step_reaches_the_minimiser(quadratic, step_size,
                                               outer_ratio):
     solver = make_solver("S-TFBO", quadratic, step_size=step_size,
-                         outer_ratio=outer_ratio, eval_freq=10_000)
+                         outer_ratio=outer_ratio, batch_size="full",
+                         eval_freq=10_000)
     result = run_solver(solver, 100_000)
     judged = metrics(quadratic, result["inner_var"], result["outer_var"])
     assert judged["grad_norm"] < 1e-12
@@ -99,7 +100,7 @@ def test_any_first_step_reaches_the_minimiser(quadratic, step_size,
 def test_extreme_first_steps_do_not_crash(quadratic):
     for step_size in (1e-300, 1e300):
         solver = make_solver("S-TFBO", quadratic, step_size=step_size,
-                             eval_freq=10)
+                             batch_size="full", eval_freq=10)
         assert np.all(np.isfinite(run_solver(solver, 10)["inner_var"]))
 
 
