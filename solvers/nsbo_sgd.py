@@ -51,7 +51,7 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [0.3],
-        "outer_ratio": [1.0],
+        "outer_ratio": [0.3],
         "batch_size": [64],
         "n_newton_steps": [1],
         "eval_freq": [128],

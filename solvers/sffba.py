@@ -19,7 +19,8 @@ class Solver(BilevelSolver):
     SOBA with constant steps, where each of the five terms of its directions
     is a ZeroSARAH estimate (Li, Hanzely, Richtárik, 2021): a sum of changes
     since the previous iterate, corrected by a memory of the last value on
-    every mini-batch that is empty at the start. No pass takes all samples.
+    every mini-batch that is empty at the start: no pass takes all samples. The
+    memory is of vectors, in linear models too, where SABA has numbers.
 
     The authors' code has eta in other places: at rest it ends at three times
     the gradient, and its best step sizes are not those here. It also cuts v
@@ -34,8 +35,7 @@ class Solver(BilevelSolver):
         Step size of z divided by that of x.
     batch_size : int or "full"
     eta : float in (0, 1]
-        Weight of the memory; the first iteration has 1. With 1 in all, the
-        method is SABA from an empty memory.
+        Weight of the memory; the first iteration has 1. 1 in all is SABA.
     radius : float or None
         Of a ball that v is projected onto, if any.
     eval_freq : int
