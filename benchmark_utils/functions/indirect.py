@@ -10,12 +10,16 @@ import ctypes
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import typeof, types
 from numba.core import cgutils
 from numba.core.datamodel import models, register_default
+from numba.core.imputils import lower_getattr_generic
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import (
     AbstractTemplate,
+    AttributeTemplate,
+    infer_getattr,
     infer_global,
     signature,
 )
@@ -55,33 +59,70 @@ class Function(NamedTuple):
             "anew, by problem.batches(batch_size)")
 
 
-class Layout(types.NamedTuple):
-    """Numba's type of the batches of a kind, received by address."""
+class Layout(types.Type):
+    """Numba's type of the batches of a kind: the address of a structure.
+
+    Parameters
+    ----------
+    members : list of Numba types
+    kind : type
+        The ``NamedTuple`` that names them.
+    """
 
     def __init__(self, members, kind):
-        super().__init__(members, kind)
+        self.members = dict(zip(kind._fields, members, strict=True))
         # Part of the key of the cache: the order of the fields too.
-        fields = ", ".join(f"{field}: {member}" for field, member
-                           in zip(self.fields, self.types, strict=True))
-        self.name = f"Layout({kind.__name__}: {fields})"
-
-    @property
-    def key(self):
-        return self.instance_class, self.fields, self.types
+        fields = ", ".join(
+            f"{field}: {member}" for field, member in self.members.items())
+        super().__init__(f"Layout({kind.__name__}: {fields})")
 
 
 @register_default(Layout)
-class _LayoutModel(models.TupleModel):
-    """A tuple within a function, an address between functions."""
+class _LayoutModel(models.OpaqueModel):
+    """An address, which kernels hand on to those that they call."""
 
-    def get_argument_type(self):
-        return self.get_value_type().as_pointer()
 
-    def as_argument(self, builder, value):
-        return cgutils.alloca_once_value(builder, value)
+@infer_getattr
+class _Fields(AttributeTemplate):
+    key = Layout
 
-    def from_argument(self, builder, value):
-        return builder.load(value)
+    def generic_resolve(self, layout, field):
+        return layout.members.get(field)
+
+
+def _structure(context, layout):
+    """The batches of a kind in memory, as a type of LLVM."""
+    return ir.LiteralStructType([
+        context.get_value_type(member) for member in layout.members.values()])
+
+
+@lower_getattr_generic(Layout)
+def _field(context, builder, layout, address, field):
+    structure = _structure(context, layout)
+    position = list(layout.members).index(field)
+    return _load(builder, cgutils.gep_inbounds(
+        builder, builder.bitcast(address, structure.as_pointer()), 0,
+        position))
+
+
+def _load(builder, pointer):
+    """Load number by number what nothing changes while a kernel runs.
+
+    That is what "invariant" tells LLVM: what a kernel writes to its arrays
+    might else be a field, which would be loaded anew in each loop.
+    """
+    pointee = pointer.type.pointee
+    if not isinstance(pointee, (ir.LiteralStructType, ir.ArrayType)):
+        value = builder.load(pointer)
+        value.set_metadata(
+            "invariant.load", builder.module.add_metadata([]))
+        return value
+    value = ir.Constant(pointee, ir.Undefined)
+    for k in range(len(pointee) if isinstance(pointee, ir.LiteralStructType)
+                   else pointee.count):
+        part = _load(builder, cgutils.gep_inbounds(builder, pointer, 0, k))
+        value = builder.insert_value(value, part, k)
+    return value
 
 
 def layout_of(batches):
@@ -125,7 +166,7 @@ def in_memory(batches):
             words.append(value)
     context = cpu_target.target_context
     expected = context.get_abi_sizeof(
-        context.get_value_type(layout_of(batches)))
+        _structure(context, layout_of(batches)))
     if 8 * len(words) != expected:
         raise RuntimeError(
             "this version of Numba lays out arrays in another way: "
