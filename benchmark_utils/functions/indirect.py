@@ -31,20 +31,21 @@ class Function(NamedTuple):
 
     Attributes
     ----------
-    kernels : array of int64
-        Addresses of the oracles, in the order of their table.
-    data : array of int64
-        The kind's own batches, as compiled code lays them out in memory.
+    kernels : int
+        Where the addresses of the oracles are, in the order of their table.
+    data : int
+        Where the kind's own batches are, as compiled code lays them out.
     oracle_calls : array of int64, shape (1,)
-        Number of derivatives of single samples computed so far.
+        Number of derivatives of single samples computed so far. It keeps
+        alive what is at the two addresses.
     n_samples, batch_size, n_batches : int
     n_weights, n_outer_weights : int
         Weights of a sample in the derivatives in z, and in x; 0 where the
         kind has no oracles by sample.
     """
 
-    kernels: np.ndarray
-    data: np.ndarray
+    kernels: int
+    data: int
     oracle_calls: np.ndarray
     n_samples: int
     batch_size: int
@@ -152,7 +153,6 @@ def in_memory(batches):
     Returns
     -------
     array of int64
-        It keeps the arrays alive that it points to.
     """
     words = []
     for value in batches:
@@ -172,8 +172,13 @@ def in_memory(batches):
             "this version of Numba lays out arrays in another way: "
             f"{8 * len(words)} bytes of {type(batches).__name__}, not "
             f"{expected}")
-    memory = (ctypes.c_int64 * len(words))(*words)
-    memory.owner = batches
+    return np.array(words, np.int64)
+
+
+def keeping_alive(array, *others):
+    """The same array of int64, in the same place, which keeps others alive."""
+    memory = (ctypes.c_int64 * array.size).from_address(array.ctypes.data)
+    memory.others = array, others
     return np.frombuffer(memory, np.int64)
 
 
@@ -242,12 +247,12 @@ def indirect(oracle, position, arguments, result):
     @lower_builtin(oracle, types.BaseNamedTuple, *arguments)
     def call(context, builder, sig, args):
         function, fields = args[0], sig.args[0].fields
-        addresses, data = (
-            context.make_array(sig.args[0].types[k])(
-                context, builder, builder.extract_value(function, k)).data
-            for k in (fields.index("kernels"), fields.index("data")))
-        address = builder.load(cgutils.gep_inbounds(
-            builder, addresses, position))
+        table, data = (
+            builder.inttoptr(
+                builder.extract_value(function, fields.index(name)), pointer)
+            for name, pointer in (("kernels", cgutils.intp_t.as_pointer()),
+                                  ("data", cgutils.voidptr_t)))
+        address = builder.load(cgutils.gep_inbounds(builder, table, position))
         with cgutils.if_unlikely(builder, cgutils.is_null(builder, address)):
             context.call_conv.return_user_exc(builder, TypeError, (
                 f"the function has no oracle {oracle.__name__}",))
@@ -257,7 +262,7 @@ def indirect(oracle, position, arguments, result):
                 result, formal).as_pointer())
         status, value = context.call_conv.call_function(
             builder, kernel, result, formal,
-            [builder.bitcast(data, cgutils.voidptr_t), *args[1:]])
+            [data, *args[1:]])
         with cgutils.if_unlikely(builder, status.is_error):
             context.call_conv.return_status_propagate(builder, status)
         return value

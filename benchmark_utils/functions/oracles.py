@@ -67,6 +67,7 @@ from benchmark_utils.functions.indirect import (
     address_of,
     in_memory,
     indirect,
+    keeping_alive,
     layout_of,
 )
 
@@ -99,6 +100,8 @@ _ALL = {**_ORACLES, **_ORACLES_BY_SAMPLE}
 
 # Of each kind, by the type of its batches: its kernels by their names.
 _KERNELS = {}
+# Of each layout of such batches in memory: kernels, and their addresses.
+_TABLES = {}
 
 
 def register(batches_type, **kernels):
@@ -159,12 +162,17 @@ def bind(batches):
             f"{type(batches).__name__} has no kernels: give them by "
             "oracles.register")
     layout = layout_of(batches)
-    addresses = [
-        address_of(kernels[name], (layout, *arguments), result)
-        if name in kernels else 0
-        for name, (arguments, result) in _ALL.items()]
+    owner, table = _TABLES.get(layout, (None, None))
+    if owner is not kernels:
+        table = np.array([
+            address_of(kernels[name], (layout, *arguments), result)
+            if name in kernels else 0
+            for name, (arguments, result) in _ALL.items()])
+        _TABLES[layout] = kernels, table
+    data = in_memory(batches)
     return Function(
-        np.array(addresses), in_memory(batches), batches.oracle_calls,
+        table.ctypes.data, data.ctypes.data,
+        keeping_alive(batches.oracle_calls, batches, table, data, kernels),
         batches.n_samples, batches.batch_size, batches.n_batches,
         *getattr(batches, "weights_per_sample", (0, 0)))
 

@@ -81,7 +81,7 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
         """Compile, or load from the disk cache, outside the timing."""
         # benchopt warms up a solver once, but then runs it on all datasets,
         # and a method may go another way on another kind of function.
-        kind = self.G.kernels.tobytes(), self.F.kernels.tobytes()
+        kind = self.G.kernels, self.F.kernels
         if kind not in self._compiled:
             self._compiled.add(kind)
             remaining_calls = iter([True, False])
