@@ -13,6 +13,8 @@ _LOG = logging.getLogger(__name__)
 # More samples or dimensions than any memory holds. Far above, at 2^63,
 # compiled code would overflow.
 _MAX_SIZE = 10**9
+# More samples in a batch than any memory holds.
+_MAX_BATCH = 10**8
 # More steps between two callbacks would be a hang: nothing interrupts them.
 _MAX_STEPS = 10**6
 
@@ -136,17 +138,26 @@ def one_of(*choices):
 
 
 def batch_size(value, n_inner, n_outer):
-    """Check a batch size against both numbers of samples."""
+    """Check a batch size; where there are fewer samples, say so once.
+
+    Parameters
+    ----------
+    value : object
+    n_inner, n_outer : int
+        Numbers of samples of both levels. A batch of more is one of all.
+    """
     if isinstance(value, str) and value == "full":
         return
-    limit = min(n_inner, n_outer)
-    if not _is_int_within(value, 1, limit):
+    if not _is_int_within(value, 1, _MAX_BATCH):
         raise _error(
             "batch_size", value,
-            f"an integer between 1 and {limit} (the smaller of {n_inner} "
-            f"inner and {n_outer} outer samples) or 'full' (all samples of "
-            "each level at every iteration) is needed",
-        )
+            f"an integer between 1 and {_MAX_BATCH} or 'full' (all samples "
+            "of each level at every iteration) is needed")
+    fewer = [f"the {n} {level} samples" for level, n in (
+        ("inner", n_inner), ("outer", n_outer)) if n < value]
+    if fewer:
+        warn_once(f"batch_size={value} is more than {' and '.join(fewer)}: "
+                  "all of them are taken")
 
 
 def _as_array(name, data):

@@ -30,8 +30,8 @@ def batch_weight(function, batch):
 
 
 def resolve_batch_size(batch_size, n_samples):
-    """Number of samples in a batch: ``batch_size``, or all for "full"."""
-    return n_samples if batch_size == "full" else batch_size
+    """Number of samples in a batch: all for "full", or if there are fewer."""
+    return n_samples if batch_size == "full" else min(batch_size, n_samples)
 
 
 def in_order(samples, order):

@@ -172,6 +172,16 @@ def test_defaults_decrease_h(name, problem):
         f"above the start, {start['value']:.4g}")
 
 
+def test_a_batch_of_more_samples_than_there_are_is_one_of_all(name, problem):
+    if "batch_size" not in SOLVERS[name].parameters:
+        pytest.skip(f"{name} uses all samples")
+    n = max(problem.inner.n_samples, problem.outer.n_samples)
+    results = [
+        run_solver(make_solver(name, problem, **small(name, batch_size=b)), 12)
+        for b in (n, n + 1, 10**6)]
+    assert same(results[0], results[1]) and same(results[0], results[2])
+
+
 def test_bad_parameters_are_named(name, problem):
     bad = {
         "step_size": [0.0, -1.0, np.inf, np.nan, "a"],
