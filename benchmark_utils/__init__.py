@@ -7,7 +7,8 @@
   data hyper-cleaning; ``libsvm``: sets of LIBSVM; ``digest``: what was read,
   as part of the key of results that are kept;
 - ``reference``: the exact metrics; ``stopping``: when a run ends;
-- ``checks``: errors that name a parameter;
+- ``checks``: errors that name a parameter; ``optional``: packages that may be
+  missing;
 - ``compiled``, ``cache``: how code is compiled, and where it is kept.
 
 Imports run one way: solvers -> methods -> functions -> compiled; datasets ->

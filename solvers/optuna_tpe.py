@@ -1,11 +1,10 @@
 import numpy as np
-import optuna
-from optuna.distributions import FloatDistribution
 
 from benchmark_utils.methods.black_box import BlackBoxSolver
+from benchmark_utils.optional import NeedsPackage
 
 
-class Solver(BlackBoxSolver):
+class Solver(NeedsPackage, BlackBoxSolver):
     """Tree-structured Parzen Estimator of Optuna (TPE).
 
     J. Bergstra, R. Bardenet, Y. Bengio, B. Kégl, "Algorithms for
@@ -27,11 +26,15 @@ class Solver(BlackBoxSolver):
     """
 
     name = "Optuna"
+    package = "optuna"
     requirements = ["pip::optuna"]
 
     parameters = {"box": [(-10.0, 10.0)], "tolerance": [1e-6]}
 
     def start(self):
+        import optuna
+        from optuna.distributions import FloatDistribution
+
         super().start()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         seed = int(self.rng.integers(2**32))

@@ -1,0 +1,92 @@
+"""A package that is missing is one line, with what to install."""
+import ast
+import re
+import sys
+
+import pytest
+from harness import ROOT, copy_suite, run
+
+from benchmark_utils import checks
+from benchmark_utils.optional import NeedsPackage
+
+
+class Base:
+    name = "Mine"
+    requirements = None
+
+    @classmethod
+    def is_installed(cls, **options):
+        return options
+
+
+class Missing(NeedsPackage, Base):
+    package = "no_such_package"
+    requirements = ["pip::no-such-package", "channel::another"]
+
+
+class There(NeedsPackage, Base):
+    package = "numpy"
+
+
+def test_what_is_there_is_installed():
+    assert There.is_installed() is True
+    assert There.is_installed(raise_on_not_installed=True, reload=True) is True
+
+
+def test_what_is_missing_is_said_once(caplog):
+    checks.warn_once.cache_clear()
+    for options in ({}, {}, {"quiet": True}, {"reload": True}):
+        assert Missing.is_installed(**options) is False
+    assert [record.getMessage() for record in caplog.records] == [
+        "Mine is left out: pip install no-such-package another"]
+    with pytest.raises(ImportError, match="pip install no-such-package"):
+        Missing.is_installed(raise_on_not_installed=True)
+
+
+def test_another_environment_is_benchopts_affair():
+    options = Missing.is_installed(env_name="other", quiet=True)
+    assert options == {"env_name": "other", "quiet": True,
+                       "raise_on_not_installed": None}
+
+
+def test_it_is_found_once_it_is_installed(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not Missing.is_installed(quiet=True)
+    (tmp_path / "no_such_package.py").touch()
+    assert Missing.is_installed(quiet=True, reload=True)
+
+
+REQUIRED = {"sklearn": "scikit-learn"}
+
+
+@pytest.mark.parametrize("place", ["solvers", "datasets", "benchmark_utils"])
+def test_nothing_that_may_be_missing_is_imported_at_the_top(place):
+    names = re.findall(r"^[\w-]+", (ROOT / "requirements.txt").read_text(),
+                       re.MULTILINE)
+    # What comes with Numba and with benchopt.
+    known = {*names, *sys.stdlib_module_names, "benchmark_utils", "llvmlite",
+             "joblib", "pandas", "matplotlib", "yaml"}
+    for file in (ROOT / place).rglob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [node.module]
+            for module in modules:
+                package = module.partition(".")[0]
+                assert REQUIRED.get(package, package) in known, file
+
+
+def test_a_run_without_it(tmp_path):
+    suite = copy_suite(tmp_path / "suite")
+    solver = suite / "solvers" / "optuna_tpe.py"
+    solver.write_text(solver.read_text().replace(
+        'package = "optuna"', 'package = "no_such_package"'))
+    code, text = run(
+        ["-m", "benchopt", "run", ".", "-s", "Optuna", "-s", "L-BFGS",
+         "-n", "2", "--no-plot", "-d", "quadratic[n_inner=8,n_outer=8]"],
+        suite)
+    assert code == 0 and "done" in text, text
+    assert text.count("Optuna is left out: pip install optuna") == 1
+    assert "Traceback" not in text and "not installed" in text
