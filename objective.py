@@ -1,3 +1,7 @@
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
 import numpy as np
 from benchopt import BaseObjective
 
@@ -5,6 +9,13 @@ from benchmark_utils import SOURCE_HASH, checks
 from benchmark_utils.parameters import NamesFiles
 from benchmark_utils.reference import metrics
 from benchmark_utils.stopping import BudgetCriterion
+
+if "benchopt.tests.fixtures" in sys.modules:  # In `benchopt test`.
+    _SPEC = spec_from_file_location(
+        "test_config", Path(__file__).with_name("test_config.py"))
+    sys.modules["test_config"] = module_from_spec(_SPEC)
+    _SPEC.loader.exec_module(sys.modules["test_config"])
+    sys.modules["test_config"].take_part()
 
 
 class Objective(NamesFiles, BaseObjective):

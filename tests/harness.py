@@ -101,8 +101,8 @@ def run_solver(solver, n_iterations):
 
 
 # What a run needs, without history, outputs and caches.
-PARTS = ["objective.py", "config.yml", "references.yml", "datasets",
-         "solvers", "benchmark_utils", "plots"]
+PARTS = ["objective.py", "config.yml", "references.yml", "test_config.py",
+         "datasets", "solvers", "benchmark_utils", "plots"]
 
 
 def copy_suite(target):

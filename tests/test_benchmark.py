@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from harness import copy_suite, run
 
 STEP = """
@@ -72,12 +73,18 @@ def test_shared_code_is_part_of_the_key_of_results(tmp_path):
 
 
 def test_benchopt_test():
-    # pytest-benchmark, where installed, has a fixture of the same name as
-    # one of benchopt's.
-    code, text = run(["-m", "benchopt", "test", ".", "--skip-install"],
-                     PYTEST_ADDOPTS="-p no:benchmark")
+    """Without flags, offline, without conda, and beside pytest-benchmark."""
+    pytest.importorskip("pytest_benchmark")
+    code, text = run(
+        ["-m", "benchopt", "test", ".", "-rs"],
+        BENCHOPT_CONDA_CMD="no-conda", http_proxy="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9", PYTEST_ADDOPTS="")
     assert code == 0, text
-    assert re.search(r"\d+ passed", text) and "failed" not in text
+    assert re.search(r"plugins: .*benchmark", text), text
+    assert re.search(r"\d+ passed, \d+ skipped in", text), text
+    assert "installs are tested by conda, and there is no 'no-conda'" in text
+    assert "covtype: not in" in text and "libsvm: no set is named" in text
+    assert not re.search(r"SKIPPED .*quadratic", text)
 
 
 def test_run_goes_on_where_data_cannot_be_had(finished_run):
