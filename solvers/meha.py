@@ -55,8 +55,8 @@ class Solver(BilevelSolver):
         "tau": [2.0],
         "eval_freq": [128],
     }
-    grid = {"lmbda0": [1.0, 3.0, 10.0], "lmbda_exponent": [0.1, 0.25, 0.45],
-            "tau": [0.5, 2.0]}
+    grid = {"lmbda0": [1.0, 3.0, 10.0], "lmbda_exponent": [0.1, 0.25],
+            "tau": [0.5, 2.0, 10.0]}
 
     constraints = {
         **BilevelSolver.constraints,

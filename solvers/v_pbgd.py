@@ -66,7 +66,7 @@ class Solver(BilevelSolver):
         "variant": ["V-PBGD"],
         "eval_freq": [1],
     }
-    grid = {"lmbda": [1.0, 10.0, 100.0], "n_inner_steps": [1, 10],
+    grid = {"lmbda": [0.1, 1.0, 10.0, 100.0], "n_inner_steps": [1, 10],
             "variant": ["V-PBGD", "F2BA"]}
 
     constraints = {
