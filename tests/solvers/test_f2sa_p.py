@@ -236,13 +236,23 @@ def test_skipped_where_g_minus_f_is_not_convex(quadratic):
     largest = max(np.linalg.eigvals(np.linalg.solve(
         quadratic.inner.mean_A, quadratic.outer.mean_A)).real)
     for p, j in ((2, 1), (3, 1), (4, 2)):
-        with pytest.raises(Skipped, match=f"p={p} needs a larger lmbda"):
+        with pytest.raises(Skipped, match=(
+                f"not large enough for p={p}.* > {j * largest:.3g}")):
             make_solver("F2SA-p", quadratic, batch_size=8, p=p,
                         lmbda=0.99 * j * largest)
         make_solver("F2SA-p", quadratic, batch_size=8, p=p,
                     lmbda=1.01 * j * largest)
     # Nothing is subtracted from G.
     make_solver("F2SA-p", quadratic, batch_size=8, p=1, lmbda=0.01)
+
+
+def test_skipped_where_g_plus_f_is_not_convex(quadratic):
+    F = quadratic.outer
+    F = Quadratic(-F.A, F.B, F.C, F.a, F.b)
+    problem = BilevelProblem(quadratic.inner, F, quadratic.inner_start,
+                             quadratic.outer_start)
+    with pytest.raises(Skipped, match="not large enough for p=1"):
+        make_solver("F2SA-p", problem, batch_size=8, p=1, lmbda=0.01)
 
 
 def test_diverges_where_it_could_not_be_foreseen(quadratic, monkeypatch):
