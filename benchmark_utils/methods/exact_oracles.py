@@ -232,10 +232,21 @@ def solve_adjoint(G, x, z, f1, v, tolerance):
     array of float64, shape (p,)
         What the method has after 10 p steps at the latest.
     """
+    H = hessian(G, z, x)
+    return cg(H, -f1, x0=v, rtol=0.0, atol=tolerance)[0]
+
+
+def hessian(G, z, x):
+    """Hessian of G in z on all samples, as SciPy's solvers want it.
+
+    Returns
+    -------
+    LinearOperator, shape (p, p)
+    """
     def product(d):
+        d = np.ascontiguousarray(d).ravel()
         Hd = np.empty_like(d)
         hvp(G, FULL, z, x, d, Hd)
         return Hd
 
-    H = LinearOperator((z.size, z.size), matvec=product, dtype=float)
-    return cg(H, -f1, x0=v, rtol=0.0, atol=tolerance)[0]
+    return LinearOperator((z.size, z.size), matvec=product, dtype=float)
