@@ -1,0 +1,100 @@
+"""Where results come from: machine, versions, code, and how they were run."""
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+
+from benchopt.utils.sys_info import get_sys_info
+
+from benchmark_utils import SOURCE_HASH
+from benchmark_utils.reporting.suite import ROOT
+
+PACKAGES = ["benchopt", "numpy", "scipy", "numba", "llvmlite", "pandas",
+            "scikit-learn", "libsvmdata", "optuna", "threadpoolctl",
+            "matplotlib"]
+
+#: Columns that benchopt stores; if they differ, times cannot be compared.
+MACHINE = ["platform", "platform-architecture", "system-cpus",
+           "system-processor", "env-OMP_NUM_THREADS"]
+#: Likewise, what may change what a run does.
+CODE = ["benchmark-code", "version-numpy", "version-scipy", "version-numba"]
+
+
+def now():
+    """Date and time, as text."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions():
+    """Versions of Python and of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def commit():
+    """Commit of the suite and whether files differ from it, or None."""
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], text=True, check=True,
+            capture_output=True).stdout.strip()
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def machine():
+    """The machine, and what it has to do at the moment."""
+    info = get_sys_info()
+    return {
+        **{key: info[key] for key in [
+            *MACHINE, "platform-release", "system-ram (GB)"]},
+        "load average": list(os.getloadavg())
+        if hasattr(os, "getloadavg") else None,
+    }
+
+
+def columns():
+    """What is stored with every row of a table that a command has made."""
+    found = versions()
+    return {
+        "benchmark-code": SOURCE_HASH,
+        "benchmark-commit": (commit() or {}).get("commit"),
+        **{f"version-{name}": found[name]
+           for name in ("python", "benchopt", "numba")},
+    }
+
+
+def whole(**more):
+    """The record of a command, as a dictionary for JSON."""
+    return {"date": now(), "machine": machine(), "versions": versions(),
+            "code": {"sources": SOURCE_HASH, "git": commit()}, **more}
+
+
+def write(file, record):
+    """Write a record as JSON."""
+    file.write_text(json.dumps(record, indent=1, default=str,
+                               ensure_ascii=False) + "\n")
+
+
+def mixed(df):
+    """What of machine and code differs between the rows of a table.
+
+    Returns
+    -------
+    dict of {str: list}
+        From columns to their values, of which there are at least two. Rows
+        that do not say are not counted.
+    """
+    return {
+        column: sorted(map(str, df[column].dropna().unique()))
+        for column in [*MACHINE, *CODE]
+        if column in df and df[column].nunique() > 1}

@@ -1,0 +1,289 @@
+"""Choose the parameters of methods on a dataset, by the same rules for each.
+
+    python -m benchmark_utils.reporting.tune DATASET [-s METHOD ...] [-j N]
+
+The rules:
+
+1. Each method gets the same number of configurations, or all that its grid
+   has, if these are fewer: two thirds from a grid of its step sizes and of
+   what belongs to it (attribute ``grid`` of its class), the rest where the
+   best so far is: beyond the edge of the grid, then around it. Each runs
+   once, for the same time.
+2. A shortlist: its best, and the best at smaller steps of x, as one
+   repetition favours steps that are only just stable. Each runs with
+   repetitions.
+3. The lowest median, over repetitions, of the lowest h reached in the time. A
+   repetition that diverges counts as infinity. Where some of the best
+   diverged, a candidate of which fewer did is taken, if it comes to at most
+   twice the gap h - h*.
+
+The config of the best is written, and results are kept in a folder, so that
+the same command goes on where it was interrupted. On a cluster:
+``--parallel-config``, as in benchopt.
+"""
+import math
+from pathlib import Path
+
+import pandas as pd
+from benchopt.results.parquet import to_parquet
+
+from benchmark_utils.reporting import grids, record, running, tables
+from benchmark_utils.reporting.commands import (
+    at_least_one,
+    note,
+    parser_of,
+    positive,
+)
+from benchmark_utils.reporting.runs import Problem
+from benchmark_utils.reporting.selection import (
+    config_text,
+    edges,
+    shortlist,
+    tried,
+)
+from benchmark_utils.reporting.styles import order
+from benchmark_utils.reporting.suite import ROOT, Dataset, methods
+
+RULES = ("configurations", "seconds", "shortlist", "repetitions",
+         "max_seconds", "seed")
+
+
+class Tuning:
+    """The choice of parameters of methods on a dataset.
+
+    Parameters
+    ----------
+    dataset : suite.Dataset
+    chosen : list of suite.Method
+    options : argparse.Namespace
+        Those of the command.
+    folder : Path
+    """
+
+    def __init__(self, dataset, chosen, options, folder):
+        self.dataset, self.options, self.folder = dataset, options, folder
+        self.methods = {method.name: method for method in sorted(
+            chosen, key=lambda method: order(method.name))}
+        # Before anything runs: a grid that is not valid is an error here.
+        n_first = max(1, round(grids.FIRST * options.configurations))
+        whole = {name: len(grids.first(method, options.configurations + 1))
+                 for name, method in self.methods.items()}
+        self.tried = {
+            name: grids.first(
+                method, options.configurations
+                if whole[name] <= options.configurations else n_first)
+            for name, method in self.methods.items()}
+        self.stages = []
+
+    def run(self):
+        """All stages.
+
+        Returns
+        -------
+        dict of {str: Configuration}
+            The choice for each method that has not diverged everywhere.
+        """
+        self.grid = self._grow()
+        self.grid_table = self.table
+        listed = shortlist(
+            self.grid, self.options.seconds, self.options.shortlist)
+        candidates = [
+            (self.methods[c.method], self.parameters[c.name])
+            for c in listed]
+        self.refined = self._problem([self._stage(
+            "shortlist", candidates, self.options.max_seconds,
+            self.options.repetitions)])
+        if self.refined is None:
+            raise ValueError("every repetition of the shortlist diverged: "
+                             f"see the logs in {self.folder}")
+        return {name: best for name in self.methods
+                if (best := choice(self.refined, name)) is not None}
+
+    def _grow(self):
+        """Runs of the first grid and of what is added to it."""
+        entries = [(self.methods[name], parameters)
+                   for name, found in self.tried.items()
+                   for parameters in found]
+        done, best = [], {}
+        while entries:
+            done.append(self._stage(f"grid-{len(done) + 1}", entries,
+                                    self.options.seconds, 1))
+            problem, entries = self._problem(done), []
+            if problem is not None:
+                best = problem.best(self.options.seconds)
+            for name, found in self.tried.items():
+                left = self.options.configurations - len(found)
+                new = grids.more(
+                    self.methods[name], found,
+                    self.parameters[best[name].name] if name in best
+                    else None, min(left, grids.AT_A_TIME))
+                entries += [(self.methods[name], p) for p in new]
+                found += new
+        if problem is None:
+            raise ValueError("every configuration diverged: see the logs in "
+                             f"{self.folder}")
+        return problem
+
+    def _stage(self, name, entries, seconds, repetitions):
+        stage = running.Stage(
+            self.folder, name, self.dataset, entries, seconds, repetitions,
+            self.options)
+        self.stages.append((stage, stage.run()))
+        for configuration, end in stage.ends.items():
+            if end not in ("done", "diverged"):
+                note(f"{configuration}: {end or 'no end'} (see {stage.log})")
+        return self.stages[-1]
+
+    @property
+    def parameters(self):
+        """Parameters of each configuration, by its full name."""
+        return {self.methods[name].full_name(p): p
+                for name, found in self.tried.items() for p in found}
+
+    def _problem(self, stages):
+        """What stages have found, or None if every run diverged."""
+        filled = [df for _, df in stages if len(df)]
+        if not filled:
+            return None
+        self.table = pd.concat(filled, ignore_index=True)
+        df = tables.prepared(self.table, strict=True)
+        different = record.mixed(df)
+        if different:
+            note(f"runs of several machines or versions: {different}")
+        # A stage in which all diverged has no table that would know of them.
+        return Problem(
+            df, self.dataset.name, tables.find_objective(df), diverged=[
+                name for stage, _ in stages
+                for name, end in stage.ends.items() if end == "diverged"])
+
+    def lines(self, chosen):
+        """A line for each method, on how it was chosen."""
+        values = tried(self.grid)
+        lost = [c.name for c in self.grid.configurations if not c.curves]
+        for name, found in self.tried.items():
+            n_lost = sum(tables.method_of(c) == name for c in lost)
+            text = (f"{name}: {len(found)} configurations, of which {n_lost} "
+                    "diverged")
+            if name not in chosen:
+                yield f"{text}; none is left"
+                continue
+            best = chosen[name]
+            listed = [c for c in self.refined.configurations
+                      if c.method == name]
+            yield (f"{text}; of {len(listed)} candidates with "
+                   f"{self.options.repetitions} repetitions the best has h = "
+                   f"{best.score()[0]:.8g} ({len(best.curves)} ended): "
+                   f"{_shown(best.parameters)}")
+            for edge in edges(values, best):
+                yield f"    at the edge of what was tried: {edge}"
+
+
+def _shown(parameters):
+    return ", ".join(f"{name}={value}" for name, value in parameters.items()
+                     if name not in ("batch_size", "eval_freq"))
+
+
+def choice(problem, method):
+    """The best of the candidates of a method: rule 3 of the module.
+
+    Returns
+    -------
+    Configuration or None
+        None if half of the repetitions of each diverged.
+    """
+    listed = [c for c in problem.configurations if c.method == method
+              and math.isfinite(c.score()[0])]
+    if not listed:
+        return None
+    best = min(listed, key=lambda c: (c.score(), c.name))
+    gap = best.score(column="gap")[0]
+    steadier = [c for c in listed
+                if c.n_asked - len(c.curves) < best.n_asked - len(best.curves)
+                and c.score(column="gap")[0] <= 2 * gap]
+    return min(steadier, key=lambda c: (
+        c.n_asked - len(c.curves), c.score(), c.name), default=best)
+
+
+def add_options(parser):
+    """Options of the command."""
+    parser.add_argument("dataset", help="as after -d in benchopt")
+    parser.add_argument(
+        "-s", "--solver", action="append", default=[], metavar="METHOD",
+        help="as in benchopt; parameters that are given are not chosen "
+        "(default: all)")
+    parser.add_argument("--configurations", type=at_least_one, default=60,
+                        metavar="N", help="of each method (default: 60)")
+    parser.add_argument("--seconds", type=positive, default=2.0,
+                        help="of a run of the grid (default: 2)")
+    parser.add_argument("--shortlist", type=at_least_one, default=3,
+                        metavar="N", help="of each method (default: 3)")
+    parser.add_argument("--repetitions", type=at_least_one, default=10,
+                        metavar="N", help="of the shortlist (default: 10)")
+    parser.add_argument("--max-seconds", type=positive, default=5.0,
+                        help="of a run of the shortlist (default: 5)")
+    parser.add_argument("--folder", type=Path,
+                        help="where results are kept (default: "
+                        "outputs/tune/DATASET of the suite)")
+    parser.add_argument("--output", type=Path,
+                        help="config file, which must not exist (default: "
+                        "best.yml in the folder)")
+    running.add_options(parser)
+
+
+def main(arguments=None):
+    """Run the command."""
+    parser = parser_of(__doc__)
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    try:
+        _tune(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    except running.Interrupted:
+        note("interrupted: the same command goes on where it was")
+        raise SystemExit(130) from None
+
+
+def _tune(options):
+    if options.output and options.output.exists():
+        raise ValueError(f"output={str(options.output)!r} is not valid: a "
+                         "file that does not exist is needed")
+    dataset = Dataset(options.dataset)
+    chosen, missing = methods(options.solver)
+    if missing:
+        note(f"not installed: {missing}")
+    if not chosen:
+        raise ValueError("no solver is left to tune")
+    folder = options.folder or ROOT / "outputs" / "tune" / dataset.slug
+    tuning = Tuning(dataset, chosen, options, folder)
+    n = sum(map(len, tuning.tried.values()))
+    note(f"{dataset.name}: {len(tuning.methods)} methods, {n} configurations "
+         "in their first grids")
+    best = tuning.run()
+    lines = list(tuning.lines(best))
+    header = [f"# Parameters on {dataset.name},",
+              "# chosen by benchmark_utils.reporting.tune:",
+              *(f"#   {name} = {getattr(options, name)}" for name in RULES),
+              *(f"# {line}" for line in lines)]
+    text = "\n".join(header) + "\n" + config_text(
+        dataset.entry, [
+            tuning.methods[name].entry(tuning.parameters[c.name])
+            for name, c in best.items()],
+        options.repetitions, options.max_seconds)
+    output = options.output or folder / "best.yml"
+    output.write_text(text)
+    to_parquet(tuning.grid_table, folder / f"{dataset.slug}_grid.parquet")
+    record.write(folder / "tune.json", record.whole(
+        dataset=dataset.name,
+        rules={name: getattr(options, name) for name in RULES},
+        jobs=options.n_jobs or 1,
+        seconds={stage.yml.name: stage.story["seconds"]
+                 for stage, _ in tuning.stages},
+        tried={name: len(found) for name, found in tuning.tried.items()},
+        methods=lines))
+    print("\n".join(lines))
+    note(f"written: {output}")
+
+
+if __name__ == "__main__":
+    main()
