@@ -1,47 +1,46 @@
-import numpy as np
 from benchopt import BasePlot
 
-from benchmark_utils.reporting import profiles, runs, styles
+from benchmark_utils.reporting import profiles, runs, views
 
 
 class Plot(BasePlot):
-    """Share of datasets that a method solves within a factor of the best.
+    """Share of datasets that a method solves, by its cost.
 
-    Dolan and Moré, "Benchmarking optimization software with performance
-    profiles", Mathematical Programming, 2002. A dataset is solved where
-    h(x) - h* has fallen to a fraction of its value at the start.
+    Relative to the best method on each dataset (performance profile: Dolan,
+    Moré, 2002), or in seconds and calls (data profile: Moré, Wild, 2009),
+    with 95 % intervals from drawing the repetitions again.
     """
 
     name = "Performance profile"
     type = "scatter"
     options = {
         "objective": ...,
+        "profile": ["performance", "data"],
         "cost": list(runs.COSTS),
         "fraction": ["1e-1", "1e-2", "1e-3", "1e-4"],
+        "curves": ["the ten best", "all"],
     }
 
-    def plot(self, df, objective, cost, fraction):
-        datasets, ratios = profiles.ratios(
-            df, objective, cost, float(fraction))
-        if not datasets:
-            return []
-        finite = [r for row in ratios.values() for r in row if np.isfinite(r)]
-        grid = np.geomspace(1.0, 1.1 * max([2.0, *finite]), 60)
-        return [
-            {
-                "x": grid.tolist(),
-                "y": [float(np.mean(np.array(row) <= tau)) for tau in grid],
-                **styles.style(method, method),
-            }
-            for method, row in ratios.items()
-        ]
+    def plot(self, df, objective, profile, cost, fraction, curves):
+        found = profiles.of_table(df, objective, cost, float(fraction))
+        grid, shares = found.curves(relative=profile == "performance")
+        methods = (found.best_methods(views.MOST)
+                   if curves == "the ten best" else shares)
+        return [views.trace(method, method, grid, *shares[method])
+                for method in methods if method in shares]
 
-    def get_metadata(self, df, objective, cost, fraction):
-        datasets, _ = profiles.ratios(df, objective, cost, float(fraction))
+    def get_metadata(self, df, objective, profile, cost, fraction, curves):
+        found = profiles.of_table(df, objective, cost, float(fraction))
+        relative = profile == "performance"
         return {
-            "title": f"{len(datasets)} datasets, gap reduced to {fraction} "
-                     "of the start",
-            "xlabel": f"{cost} / {cost} of the best",
+            "title": f"{len(found.datasets)} datasets, gap reduced to "
+                     f"{fraction} of the start\nhigher is better: at the left "
+                     + ("the share on which a method is the fastest, at the "
+                        "right that it solves at all" if relative
+                        else "what is solved soon, at the right what is "
+                        "solved at all"),
+            "xlabel": (f"{cost} / {cost} of the best" if relative
+                       else runs.AXES[cost]),
             "ylabel": "share of datasets",
             "scale": "semilog-x",
         }

@@ -2,10 +2,15 @@ import numpy as np
 from benchopt import BasePlot
 
 from benchmark_utils.reporting import runs
+from benchmark_utils.reporting.intervals import Comparison
 
 
 class Plot(BasePlot):
-    """Time or oracle calls to reach gaps h(x) - h*, relative to the best."""
+    """Time or oracle calls to reach gaps h(x) - h*, with 95 % intervals.
+
+    A star marks the fastest and those that its interval does not tell apart
+    from it.
+    """
 
     name = "Reaching gaps"
     type = "table"
@@ -16,37 +21,39 @@ class Plot(BasePlot):
     }
 
     def plot(self, df, dataset, objective, cost):
-        best = runs.problem(df, dataset, objective).best().values()
-        costs = np.array([
-            [runs.median_with_missing(
-                configuration.reaching(runs.COSTS[cost], gap),
-                configuration.n_asked) for gap in runs.GAPS]
-            for configuration in best
-        ]).reshape(len(best), len(runs.GAPS))
-        fastest = costs.min(axis=0, initial=np.inf)
+        best = runs.problem(df, dataset, objective).best()
         # Without its parameters, which would leave no room for the gaps.
-        return [
-            [configuration.label()]
-            + [_cell(c, f) for c, f in zip(row, fastest, strict=True)]
-            for configuration, row in zip(best, costs, strict=True)
-        ]
+        rows = {method: [configuration.label()]
+                for method, configuration in best.items()}
+        for gap in runs.GAPS:
+            compared = Comparison({
+                method: configuration.reaching(runs.COSTS[cost], gap)
+                for method, configuration in best.items()})
+            first = compared.not_told_apart()
+            for method, cells in rows.items():
+                cells.append(_cell(compared, method, method in first))
+        return list(rows.values())
 
     def get_metadata(self, df, dataset, objective, cost):
         problem = runs.problem(df, dataset, objective)
         unit = " [s]" if cost == "time" else ""
         return {
-            "title": f"{dataset.split('[')[0]}: {cost}{unit} to a gap "
-                     f"(times the best), {problem.reference_text}",
+            "title": f"{dataset.split('[')[0]}: median {cost}{unit} to a gap "
+                     f"[95 % interval], {problem.reference_text}\n* none is "
+                     "faster for sure; - is never reached by half of the "
+                     "repetitions",
             "columns": ["solver", *(f"{gap:.0e}" for gap in runs.GAPS)],
             "default_order_ascending": True,
             "default_order_column": 0,
         }
 
 
-def _cell(cost, fastest):
-    """A cost and its ratio to the best, or a dash where never reached."""
-    if not np.isfinite(cost):
+def _cell(compared, method, first):
+    """A median with its interval, or a dash where never reached."""
+    median = compared.median[method]
+    if not np.isfinite(median):
         return "-"
-    if fastest == 0:
-        return f"{cost:.3g}"
-    return f"{cost:.3g} ({cost / fastest:.1f})"
+    found = compared.interval(method)
+    return f"{median:.3g}" + (
+        f" [{found[0]:.2g}, {found[1]:.2g}]" if found else "") + (
+            " *" if first else "")

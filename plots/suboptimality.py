@@ -1,13 +1,25 @@
 from benchopt import BasePlot
 
-from benchmark_utils.reporting import runs, styles
+from benchmark_utils.reporting import runs, views
+
+# What is shown of it: a column, its power and a text.
+QUANTITIES = {
+    "h(x) - h*": ("gap", 1, None),
+    "squared gradient norm": ("objective_grad_norm", 2, "||grad h(x)||^2"),
+    "h(x)": ("objective_value", 1, "h(x)"),
+    "test error": ("objective_test_error", 1, "share of errors at z*(x)"),
+    "AUC of weights": ("objective_weights_auc", 1, "area under ROC curve"),
+    "inner distance": ("objective_inner_distance", 1, "||z - z*(x)||"),
+}
 
 
 class Plot(BasePlot):
-    """h(x) - h* or the squared gradient norm, against time or oracle calls.
+    """h(x) - h*, or what else was measured, against time or oracle calls.
 
-    One curve a method, at its best parameters (the lowest median h), or one a
-    configuration: the median over repetitions with the 20-80 % band.
+    One curve a method, at its best parameters (the lowest median h): the
+    median over repetitions with the 20-80 % band. At first the best of each
+    family, SOBA and SABA; each family beside the best of all is one click
+    away, as are all methods and all configurations.
     """
 
     name = "Suboptimality"
@@ -15,47 +27,46 @@ class Plot(BasePlot):
     options = {
         "dataset": ...,
         "objective": ...,
-        "quantity": ["h(x) - h*", "squared gradient norm", "h(x)"],
+        "quantity": lambda df: [
+            name for name, (column, *_) in QUANTITIES.items()
+            if column == "gap" or column in df],
         "against": list(runs.COSTS),
-        "curves": ["best of each method", "all"],
+        "curves": views.options,
     }
 
     def plot(self, df, dataset, objective, quantity, against, curves):
         problem = runs.problem(df, dataset, objective)
-        shown = (problem.configurations if curves == "all"
-                 else problem.best().values())
-        column, power = {
-            "h(x) - h*": ("gap", 1), "h(x)": ("objective_value", 1),
-            "squared gradient norm": ("objective_grad_norm", 2),
-        }[quantity]
+        column, power, _ = QUANTITIES[quantity]
+        if problem.start is None or column not in problem.start:
+            return []
         traces = []
-        for configuration in shown:
+        for configuration in views.shown(problem, curves):
             x, *curve = configuration.median_curve(
                 runs.COSTS[against], column)
             y, low, high = (values**power for values in curve)
             # What is 0 to rounding has no place on a logarithmic axis.
             kept = y > 1e-16
             if kept.any():
-                traces.append({
-                    "x": x[kept].tolist(),
-                    "y": y[kept].tolist(),
-                    "y_low": low[kept].clip(min=1e-16).tolist(),
-                    "y_high": high[kept].tolist(),
-                    **styles.style(configuration.method, configuration.label(
-                        configuration.name if curves == "all" else None)),
-                })
+                traces.append(views.trace(
+                    configuration.method, configuration.label(
+                        configuration.name if curves == views.ALL else None),
+                    x[kept], y[kept], low[kept].clip(min=1e-16), high[kept]))
         return traces
 
     def get_metadata(self, df, dataset, objective, quantity, against, curves):
         problem = runs.problem(df, dataset, objective)
-        labels = {
-            "h(x) - h*": f"h(x) - h*,  {problem.reference_text}",
-            "squared gradient norm": "||grad h(x)||^2",
-            "h(x)": "h(x)",
-        }
+        text = QUANTITIES[quantity][2]
+        reading = "lower and further left is better"
+        if quantity == "AUC of weights":
+            reading = "higher and further left is better"
+        column = QUANTITIES[quantity][0]
+        if column in runs.SCORES and column not in problem.scores():
+            reading = f"this dataset has no {quantity}"
         return {
-            "title": dataset.split("[")[0],
+            "title": f"{dataset.split('[')[0]}\n{reading}; bands hold "
+                     f"20-80 % of {problem.n_asked} repetitions",
             "xlabel": runs.AXES[against],
-            "ylabel": labels[quantity],
-            "scale": "semilog-x" if quantity == "h(x)" else "loglog",
+            "ylabel": text or f"h(x) - h*,  {problem.reference_text}",
+            "scale": "semilog-x" if quantity in (
+                "h(x)", "test error", "AUC of weights") else "loglog",
         }

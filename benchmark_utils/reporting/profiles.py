@@ -1,59 +1,119 @@
-"""Methods compared over many problems."""
+"""Methods compared over many problems.
+
+E. Dolan, J. Moré, "Benchmarking optimization software with performance
+profiles", Mathematical Programming, 2002; J. Moré, S. Wild, "Benchmarking
+derivative-free optimization algorithms", SIAM J. Optim., 2009 (data profiles).
+A problem is solved where the gap h - h* has fallen to a fraction of its value
+at the start, by the median over repetitions.
+"""
 import numpy as np
 
-from benchmark_utils.reporting import runs
+from benchmark_utils.reporting import intervals, runs
 from benchmark_utils.reporting.styles import order
 
+_N_POINTS = 60
 
-def ratios(df, objective, cost, fraction):
-    """Cost of each method on each dataset, relative to the best.
+
+class Profiles:
+    """Costs of all methods on all problems.
 
     Parameters
     ----------
-    df : pandas.DataFrame
-        A results table of benchopt.
-    objective : str
-        Full name.
+    problems : sequence of runs.Problem
     cost : str
         One of ``runs.COSTS``.
     fraction : float
-        A dataset is solved where the gap h - h* is this fraction of what it
-        is at the start.
 
-    Returns
-    -------
+    Attributes
+    ----------
     datasets : list of str
         Those on which some method has improved on the start.
-    ratios : dict of {str: list of float}
-        From each method to one number a dataset: at least 1, infinity where
-        it was not solved.
+    methods : list of str
+        In the order of the families.
     """
-    names = df["dataset_name"][df["objective_name"] == objective].unique()
-    problems = [runs.problem(df, dataset, objective)
-                for dataset in sorted(names)]
-    methods = {method for problem in problems for method in problem.best()}
-    datasets, found = [], {m: [] for m in sorted(methods, key=order)}
-    for problem in problems:
+
+    def __init__(self, problems, cost, fraction):
         # Where nothing is below the start there is nothing to solve.
-        if problem.start is None or not problem.start["gap"] > 0:
-            continue
-        datasets.append(problem.dataset)
-        best = problem.best()
-        costs = {method: median_cost(best[method], cost, fraction)
-                 if method in best else np.inf for method in found}
-        fastest = min(costs.values(), default=np.inf)
-        for method, reached in costs.items():
-            found[method].append(
-                1.0 if reached == fastest < np.inf
-                else reached / fastest if 0 < fastest < np.inf else np.inf)
-    return datasets, found
+        problems = [problem for problem in problems
+                    if problem.start is not None and problem.start["gap"] > 0]
+        self.datasets = [problem.dataset for problem in problems]
+        best = [problem.best() for problem in problems]
+        self.methods = sorted({m for found in best for m in found}, key=order)
+        # Medians, then as many of repetitions that are drawn again.
+        self._costs = np.array([
+            [_costs(found.get(method), runs.COSTS[cost], fraction, seed=k)
+             for k, method in enumerate(self.methods)] for found in best
+        ]) if self.methods else np.empty((len(problems), 0, 1))
+
+    def curves(self, relative):
+        """Share of the problems that each method solves, by its cost.
+
+        Parameters
+        ----------
+        relative : bool
+            To the best method on each problem (performance profile), or not
+            (data profile).
+
+        Returns
+        -------
+        grid : array of float64, shape (60,)
+        shares : dict of {str: (array, array, array)}
+            Of each method: the share, and its 95 % interval, by drawing the
+            repetitions again.
+        """
+        costs = self._costs
+        if relative and costs.size:
+            fastest = costs.min(axis=1, keepdims=True)
+            # Of two that are at the start, or never there, none is faster.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                costs = np.where(costs == fastest, np.where(
+                    np.isfinite(fastest), 1.0, np.inf), costs / fastest)
+        finite = costs[np.isfinite(costs) & (costs > 0)]
+        if not finite.size:
+            return np.empty(0), {}
+        stop = max(2.0 if relative else 0.0, finite.max())
+        grid = np.geomspace(
+            1.0 if relative else finite.min(), 1.1 * stop, _N_POINTS)
+        shares = {}
+        for k, method in enumerate(self.methods):
+            reached = (costs[:, k, :, None] <= grid).mean(axis=0)
+            tail = (1 - intervals.LEVEL) / 2
+            low, high = np.quantile(reached[1:], [tail, 1 - tail], axis=0)
+            shares[method] = reached[0], low, high
+        return grid, shares
+
+    def best_methods(self, n):
+        """Those that solve most, and are fastest on the whole.
+
+        Returns
+        -------
+        list of str
+            At most n, in the order of the families.
+        """
+        _, shares = self.curves(relative=True)
+        area = {method: float(share.mean())
+                for method, (share, _, _) in shares.items()}
+        kept = sorted(area, key=lambda m: (-area[m], order(m)))[:n]
+        return sorted(kept, key=order)
 
 
-def median_cost(configuration, cost, fraction):
-    """Median cost to a fraction of the gap at the start of each run."""
-    reached = []
-    for curve in configuration.curves:
+def of_table(df, objective, cost, fraction):
+    """Profiles over all datasets of a results table of benchopt."""
+    names = df["dataset_name"][df["objective_name"] == objective].unique()
+    return Profiles([runs.problem(df, dataset, objective)
+                     for dataset in sorted(names)], cost, fraction)
+
+
+def _costs(configuration, column, fraction, seed):
+    """Median cost to a fraction of the gap at the start, and resampled."""
+    n_resampled = intervals.N_RESAMPLED // 10
+    if configuration is None:
+        return np.full(1 + n_resampled, np.inf)
+    reached = np.full(configuration.n_asked, np.inf)
+    for k, curve in enumerate(configuration.curves):
         there = np.flatnonzero(curve["gap"] <= fraction * curve["gap"][0])
-        reached.append(curve[runs.COSTS[cost]][there[0]]
-                       if len(there) else np.inf)
-    return runs.median_with_missing(reached, configuration.n_asked)
+        if len(there):
+            reached[k] = curve[column][there[0]]
+    median = runs.median_with_missing(reached, len(reached))
+    return np.concatenate(
+        [[median], intervals.medians(reached, seed)[:n_resampled]])

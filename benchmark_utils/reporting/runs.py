@@ -1,4 +1,5 @@
 """Runs on one problem: curves, their medians, the best configurations."""
+import json
 import weakref
 from collections import namedtuple
 from pathlib import Path
@@ -60,8 +61,14 @@ class Configuration:
             return name
         return f"{name} ({len(self.curves)} of {self.n_asked})"
 
-    def score(self, seconds=np.inf):
+    def score(self, seconds=np.inf, column="objective_value"):
         """Median over repetitions of the lowest h within a time.
+
+        Parameters
+        ----------
+        seconds : float
+        column : str
+            "gap" for the lowest h - h*.
 
         Returns
         -------
@@ -71,7 +78,7 @@ class Configuration:
         """
         lowest, times = [], []
         for curve in self.curves:
-            h = curve["objective_value"][curve["time"] <= seconds]
+            h = curve[column][curve["time"] <= seconds]
             if len(h) and not np.all(np.isnan(h)):
                 best = np.nanargmin(h)
                 lowest.append(h[best])
@@ -82,6 +89,17 @@ class Configuration:
     def at_end(self, column):
         """Last value of a column, one a repetition that ended."""
         return [curve[column][-1] for curve in self.curves]
+
+    def values(self, column):
+        """Last values of all repetitions, infinite where one diverged.
+
+        Returns
+        -------
+        array of float64, shape (n_asked,)
+        """
+        found = np.full(self.n_asked, np.inf)
+        found[:len(self.curves)] = self.at_end(column)
+        return np.where(np.isnan(found), np.inf, found)
 
     def reaching(self, column, gap):
         """Cost of each repetition to a gap: infinite where never reached.
@@ -145,6 +163,9 @@ class Problem:
         A table that ``tables.prepared`` has made.
     dataset, objective : str
         Full names.
+    diverged : iterable of str
+        Configurations of which nothing is left, beside those that the table
+        names.
 
     Attributes
     ----------
@@ -156,7 +177,7 @@ class Problem:
         Where it is from: see ``reference``.
     """
 
-    def __init__(self, df, dataset, objective):
+    def __init__(self, df, dataset, objective, diverged=()):
         self.dataset = dataset
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
@@ -180,6 +201,12 @@ class Problem:
                        for _, run in rows.groupby(["base_seed", "idx_rep"])],
                 int(rows["n_asked"].max()))
             for name, rows in df.groupby("solver_name")]
+        lost = set(diverged) | {
+            name for text in df.get(tables.DIVERGED, df["gap"][:0]).dropna()
+            for name in json.loads(text)}
+        self.configurations += [
+            Configuration(name, [], int(df["n_asked"].max()))
+            for name in lost - {c.name for c in self.configurations}]
         self.configurations.sort(key=lambda c: (order(c.method), c.name))
 
     @property

@@ -161,6 +161,8 @@ def shortlist(problem, seconds, n):
     best_at = {}
     for configuration in problem.configurations:
         score = configuration.score(seconds), configuration.name
+        if not math.isfinite(score[0][0]):
+            continue
         steps = best_at.setdefault(configuration.method, {})
         step = _step_of_x(configuration.parameters)
         if step not in steps or score < steps[step][0]:
@@ -192,14 +194,15 @@ def entry(configuration):
         name: [value] for name, value in configuration.parameters.items()}}
 
 
-def config_text(dataset, chosen, repetitions, max_seconds=None):
+def config_text(dataset, entries, repetitions, max_seconds=None):
     """A config file of benchopt.
 
     Parameters
     ----------
     dataset : str or dict
         As ``tables.as_typed`` returns it: with all its parameters.
-    chosen : list of Configuration
+    entries : list of (str or dict)
+        Solvers, as ``entry`` makes them.
     repetitions : int
     max_seconds : float, optional
 
@@ -213,7 +216,7 @@ def config_text(dataset, chosen, repetitions, max_seconds=None):
         **({"objective": [f"*[max_seconds={max_seconds:g}]"]}
            if max_seconds else {}),
         "n-repetitions": repetitions,
-        "solver": [entry(configuration) for configuration in chosen],
+        "solver": entries,
     }
     return yaml.safe_dump(config, sort_keys=False, default_flow_style=None,
                           allow_unicode=True)
@@ -268,8 +271,9 @@ def _write(options):
     df = tables.read(options.results)
     grid = [read_config(file) for file in options.grid]
     dataset = tables.find_dataset(df, options.dataset)
+    rows = df[df["dataset_name"] == dataset]
     problem = Problem(
-        df, dataset, tables.find_objective(df, options.objective))
+        df, dataset, tables.find_objective(rows, options.objective))
     best = problem.best(options.seconds)
     chosen = list(best.values())
     if options.shortlist:
@@ -277,7 +281,7 @@ def _write(options):
     text = config_text(
         tables.as_typed(tables.method_of(dataset),
                         tables.dataset_parameters(df, dataset)),
-        chosen, options.repetitions, options.max_seconds)
+        list(map(entry, chosen)), options.repetitions, options.max_seconds)
     if options.output:
         Path(options.output).write_text(text)
     else:

@@ -10,14 +10,14 @@ import zlib
 FAMILIES = {
     "one loop": (0.58, 1.0, ["SOBA", "TTSA", "NSBO-SGD", "SLIP"]),
     "momentum": (
-        0.50, 1.0, ["MA-SOBA", "FSLA", "SUSTAIN", "MRBO", "FMBO"]),
+        0.48, 1.0, ["MA-SOBA", "FSLA", "SUSTAIN", "MRBO", "FMBO"]),
     "variance reduced": (
-        0.06, 1.0, ["SABA", "SRBA", "SPABA", "VRBO", "SFFBA", "MSEBA"]),
-    "two loops": (0.36, 0.9, ["StocBiO", "AmIGO", "BSA"]),
+        0.05, 1.0, ["SABA", "SRBA", "SPABA", "VRBO", "SFFBA", "MSEBA"]),
+    "two loops": (0.33, 0.9, ["StocBiO", "AmIGO", "BSA"]),
     "penalty, first order": (
-        0.80, 0.65, ["F2SA", "F2SA-p", "F3SA", "BOME", "V-PBGD", "MEHA",
+        0.78, 0.65, ["F2SA", "F2SA-p", "F3SA", "BOME", "V-PBGD", "MEHA",
                      "FdeHBO", "PZOBO"]),
-    "tuning-free": (0.13, 1.0, ["S-TFBO", "D-TFBO"]),
+    "tuning-free": (0.14, 1.0, ["S-TFBO", "D-TFBO"]),
     "deterministic": (
         0.95, 0.75, ["AID-GD", "ITD", "HOAG", "MAID", "SHINE", "LancBiO",
                      "RAHGD", "L-BFGS"]),
@@ -25,12 +25,16 @@ FAMILIES = {
 }
 
 #: Of benchopt and matplotlib alike: all can be seen.
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "p", "<", "h", ">", "d",
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d",
            "H", "8", "1", "2", "3", "4"]
 LINES = ["-", "--", "-.", ":", (0, (7, 1.5)), (0, (5, 1, 1, 1, 1, 1)),
          (0, (2, 1)), (0, (9, 2, 2, 2))]
-# Lightness of the members in turn: neighbours differ most.
-_VALUES = [0.75, 0.42, 0.95, 0.58, 0.34, 0.85, 0.50, 0.66]
+# Brightness of the members in turn: neighbours differ most. The hue moves a
+# little, too.
+_VALUES = [0.78, 0.40, 0.95, 0.58, 0.35, 0.88, 0.50, 0.68]
+_SPREAD = 0.035
+# Brighter lines are hard to see on white.
+_BRIGHTEST = 0.5
 _N_OTHERS = 6 * len(MARKERS)
 _others = {}  # Places of methods outside the families.
 
@@ -51,24 +55,28 @@ def color(method):
     """Colour of a method, as red, green, blue and opacity."""
     for hue, saturation, members in FAMILIES.values():
         if method in members:
-            k = members.index(method)
-            # Light shades of a hue are told apart by a lower saturation.
-            value = _VALUES[k % len(_VALUES)]
-            saturation *= 1.0 if value < 0.8 else 0.75
-            return *colorsys.hsv_to_rgb(hue, saturation, value), 1.0
+            k, n = members.index(method), len(members)
+            return _visible(
+                hue + _SPREAD * (2 * k / max(1, n - 1) - 1),
+                saturation, _VALUES[k % len(_VALUES)])
     # Between the hues of the families.
-    hue, value = _place(method) % 6 / 6 + 0.22, 0.35 + 0.1 * (
-        _place(method) % 5)
-    return *colorsys.hsv_to_rgb(hue % 1.0, 0.85, value), 1.0
+    place = _place(method)
+    return _visible(place % 6 / 6 + 0.22, 0.85, 0.45 + 0.1 * (place % 5))
+
+
+def _visible(hue, saturation, value):
+    """A colour that is dark enough to be seen on white."""
+    rgb = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
+    seen = sum(weight * part for weight, part in zip(
+        (0.21, 0.72, 0.07), rgb, strict=True))
+    return *(part * min(1.0, _BRIGHTEST / seen) for part in rgb), 1.0
 
 
 def marker(method):
     """Marker of a method, as matplotlib names it."""
-    start = 0
-    for *_, members in FAMILIES.values():
+    for first, (*_, members) in enumerate(FAMILIES.values()):
         if method in members:
-            return MARKERS[(start + members.index(method)) % len(MARKERS)]
-        start += len(members)
+            return MARKERS[(first + members.index(method)) % len(MARKERS)]
     return MARKERS[_place(method) % len(MARKERS)]
 
 

@@ -23,6 +23,8 @@ NEEDED = ["dataset_name", "objective_name", "solver_name", "idx_rep",
           "stop_val", "time", "objective_value"]
 # How many repetitions were asked for, which ``tune`` and ``compare`` store.
 ASKED = "n_repetitions_asked"
+# Names of configurations of which nothing is left, as JSON in one row.
+DIVERGED = "configurations_diverged"
 
 
 def method_of(solver_name):
@@ -47,18 +49,19 @@ def _value(text):
         return as_number(text)
 
 
-def read(files):
+def read(files, prepare=True):
     """The rows of results tables, with all that tells their runs apart.
 
     Parameters
     ----------
     files : sequence of str or Path
         Parquet or CSV files of benchopt.
+    prepare : bool
 
     Returns
     -------
     pandas.DataFrame
-        As ``prepared`` makes it.
+        As ``prepared`` makes it, or as it is in the files.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def read(files):
                 f"results={str(file)!r} is not valid: columns {missing} of "
                 "benchopt's results are missing")
         tables.append(table)
-    return prepared(pd.concat(tables, ignore_index=True), strict=True)
+    whole = pd.concat(tables, ignore_index=True)
+    return prepared(whole, strict=True) if prepare else whole
 
 
 _last = None, None  # The table that was prepared last, and what came out.

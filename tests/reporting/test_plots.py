@@ -6,12 +6,13 @@ import matplotlib
 import pandas as pd
 import pytest
 import yaml
-from benchopt.plotting.generate_matplotlib import get_figures
+from benchopt.plotting.generate_matplotlib import get_plot_figure
 from benchopt.plotting.helpers import update_plot_data_style
 from handmade import TABLES, A, problems, table
 from harness import BENCHMARK, DATASETS, OBJECTIVE, ROOT
 
-from benchmark_utils.reporting import styles, summary
+from benchmark_utils.reporting import figures, overview, styles
+from benchmark_utils.reporting.report import Report
 
 matplotlib.use("Agg")
 OWN = [plot for plot in BENCHMARK.get_plots()
@@ -32,17 +33,30 @@ def test_no_plot_fails(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(TABLES))
-def test_summary_draws_and_tabulates(kind, tmp_path):
-    for problem in problems(TABLES[kind]):
-        summary.draw(problem, "title").savefig(tmp_path / "figure.png")
-        summary.rows(problem)
-    matplotlib.pyplot.close("all")
+def test_figures_and_tables_of_a_paper(kind, tmp_path):
+    everything = problems(TABLES[kind])
+    for problem in everything:
+        for draw in (figures.headline, figures.families):
+            figures.save(draw(problem, "title"), tmp_path / "figure.png")
+        report = Report(problem)
+        for text in (report.markdown(), report.latex(), report.csv(),
+                     *report.claims()):
+            assert "nan" not in text.replace("nan-", "")
+    figures.save(figures.profile(everything, "time", 0.1),
+                 tmp_path / "figure.png")
+    ranks = overview.Overview(everything)
+    figures.save(ranks.draw(), tmp_path / "figure.png")
+    assert ranks.markdown()
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_figures_are_drawn(tmp_path):
-    own = [plot._get_name() for plot in OWN]
-    get_figures(BENCHMARK, TABLES["one point"], tmp_path, own)
+def test_benchopt_draws_each_of_the_plots(tmp_path):
+    for plot in OWN:
+        plots, _ = plot._get_all_plots(TABLES["two datasets"])
+        key = next(iter(plots))
+        drawn = update_plot_data_style({"plot": {key: plots[key]}},
+                                       plotly=False)["plot"]
+        get_plot_figure(drawn, tmp_path)
     matplotlib.pyplot.close("all")
 
 

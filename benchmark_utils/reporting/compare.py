@@ -1,0 +1,370 @@
+"""Compare methods at their chosen parameters: figures, tables, a dashboard.
+
+    python -m benchmark_utils.reporting.compare DATASET [DATASET ...] [-j N]
+
+runs each method with repetitions at the parameters that ``tune`` has chosen
+(or those in ``configs/``, or those of ``--config``), or takes the results
+tables of ``--table``. For each dataset it writes
+
+- ``figure``, the best of each family against time and oracle calls, and
+  ``families``, all methods, as SVG and PDF;
+- ``table``, the cost to gaps, as Markdown, LaTeX (booktabs) and CSV. Each
+  median has an interval, by drawing the repetitions again, and a method is
+  called faster than another only where the interval of the difference says so;
+- the results table, ``dashboard.html``, and ``record.json``: machine,
+  versions, commit, seeds, and how it was run;
+
+and for several datasets ``overview``: ranks and profiles over all of them.
+What is done is kept: the same command goes on where it was interrupted.
+"""
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+from benchopt.results.parquet import to_parquet
+from benchopt.utils.parametrized_name_mixin import is_matched
+
+from benchmark_utils.parameters import as_number
+from benchmark_utils.reporting import (
+    figures,
+    overview,
+    pages,
+    record,
+    running,
+    tables,
+)
+from benchmark_utils.reporting.commands import (
+    at_least_one,
+    note,
+    parser_of,
+    positive,
+)
+from benchmark_utils.reporting.report import Report
+from benchmark_utils.reporting.runs import Problem
+from benchmark_utils.reporting.selection import read_config
+from benchmark_utils.reporting.styles import order
+from benchmark_utils.reporting.suite import ROOT, Dataset, configurations
+
+FRACTION = 1e-2  # Of the gap at the start, in the profiles of the overview.
+
+
+class Chosen:
+    """Parameters of each method on a dataset, from config files.
+
+    Parameters
+    ----------
+    dataset : suite.Dataset
+    files : list of Path
+        Those that were asked for. Without, all of ``configs/`` that have one
+        configuration a method on this dataset, then what ``tune`` has chosen.
+    solvers : list of str
+        Names as after ``-s``; without, all.
+
+    Attributes
+    ----------
+    entries : list of (suite.Method, dict)
+    sources : dict of {str: Path}
+        From each method to the file that its parameters are from, the last
+        one that has it.
+    settings : dict
+        ``repetitions`` and ``max_seconds`` of the first of the files.
+
+    Raises
+    ------
+    ValueError
+        If a file that was asked for is not valid, or a method has no
+        parameters.
+    """
+
+    def __init__(self, dataset, files, solvers):
+        found, self.sources, self.settings = {}, {}, {}
+        for file in files or self._known(dataset):
+            config = read_config(file)
+            if files and not _is_of(config, dataset):
+                continue
+            own = {}
+            for method, parameters in configurations(config):
+                if method.name in own:
+                    raise ValueError(
+                        f"config={str(file)!r} is not valid: {method.name} "
+                        "has several configurations; tune chooses one")
+                own[method.name] = method, parameters
+            found.update(own)
+            self.sources.update(dict.fromkeys(own, file))
+            self.settings = self.settings or _settings(config)
+        names = [name for name in found if is_matched(name, solvers)]
+        unknown = [solver for solver in solvers
+                   if not any(is_matched(name, [solver]) for name in found)]
+        if unknown or not names:
+            raise ValueError(
+                f"no parameters of {unknown or 'any method'} on "
+                f"{dataset.name}: run tune first, or name a --config")
+        self.entries = [found[name] for name in sorted(names, key=order)]
+
+    @staticmethod
+    def _known(dataset):
+        """Files with one configuration a method on a dataset."""
+        tuned = ROOT / "outputs" / "tune" / dataset.slug / "best.yml"
+        found = []
+        for file in [*sorted((ROOT / "configs").glob("*.yml")), tuned]:
+            try:
+                config = read_config(file)
+                if not _is_of(config, dataset):
+                    continue
+                names = [m.name for m, _ in configurations(config)]
+            except ValueError:
+                continue
+            if len(names) == len(set(names)) and (
+                    file == tuned or _is_chosen(config)):
+                found.append(file)
+        return found
+
+
+def _is_of(config, dataset):
+    """Whether a config file is of one dataset, and of this one."""
+    typed = config.get("dataset") or []
+    typed = typed if isinstance(typed, list) else [typed]
+    try:
+        return len(typed) == 1 and Dataset(typed[0]).name == dataset.name
+    except ValueError:
+        return False
+
+
+def _is_chosen(config):
+    """Whether each solver has parameters: a list of names is no choice."""
+    return all(isinstance(solver, dict) or "[" in solver
+               for solver in config.get("solver") or [])
+
+
+def _settings(config):
+    """Repetitions and time in a config file, where it has them."""
+    found = {}
+    if "n-repetitions" in config:
+        found["repetitions"] = int(config["n-repetitions"])
+    for text in config.get("objective") or []:
+        seconds = re.search(r"max_seconds=([^,\]]+)", str(text))
+        if seconds:
+            found["max_seconds"] = as_number(seconds.group(1), 1.0)
+    return found
+
+
+class Comparison:
+    """All that is written of one dataset.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Results of benchopt; others than those of the dataset are left out.
+    dataset, objective : str
+        Full names.
+    folder : Path
+    more : dict
+        For the record.
+    mixed : bool
+        Allow runs of several machines or versions.
+    diverged : list of str
+        Configurations of which nothing is left.
+    """
+
+    def __init__(self, df, dataset, objective, folder, more, mixed=False,
+                 diverged=()):
+        self.folder, self.more = folder, more
+        self.table = df[(df["dataset_name"] == dataset)
+                        & (df["objective_name"] == objective)]
+        self.different = record.mixed(self.table)
+        if self.different and not mixed:
+            raise ValueError(
+                "runs of several machines or versions cannot be compared by "
+                f"time: {self.different}; --mixed takes them as they are")
+        self.problem = Problem(
+            tables.prepared(self.table, strict=True), dataset, objective,
+            diverged)
+        self.report = Report(self.problem)
+
+    def write(self, with_dashboard=True):
+        """Write all files."""
+        folder, problem = self.folder, self.problem
+        folder.mkdir(parents=True, exist_ok=True)
+        title = overview.short_names([problem.dataset])[0] + (
+            " (runs of several machines or versions)"
+            if self.different else "")
+        for name, draw in {"figure": figures.headline,
+                           "families": figures.families}.items():
+            for suffix in (".svg", ".pdf"):
+                figures.save(draw(problem, title), folder / (name + suffix))
+        report = self.report
+        (folder / "table.md").write_text("\n".join([
+            report.markdown(), *(f"- {text}" for text in [
+                *report.claims(), *self.notes()]), ""]))
+        (folder / "table.tex").write_text(
+            report.latex("time") + "\n" + report.latex("oracle calls"))
+        (folder / "table.csv").write_text(report.csv())
+        table = folder / f"{folder.name}.parquet"
+        to_parquet(self.table, table)
+        record.write(folder / "record.json", record.whole(
+            dataset=problem.dataset, reference=problem.reference_text,
+            seeds=sorted(self.table["base_seed"].astype(str).unique()),
+            configurations={method: configuration.name for
+                            method, configuration in report.best.items()},
+            repetitions={method: [len(c.curves), c.n_asked]
+                         for method, c in report.best.items()},
+            rows={column: sorted(map(str, self.table[column].unique()))
+                  for column in [*record.MACHINE, *record.CODE,
+                                 "benchmark-commit", "run_date"]
+                  if column in self.table},
+            mixed=self.different, notes=self.notes(), **self.more))
+        if with_dashboard:
+            pages.dashboard(table, folder)
+
+    def notes(self):
+        """What a reader must know of the runs."""
+        best = self.report.best
+        lost = sorted({c.method for c in self.problem.configurations}
+                      - set(best), key=order)
+        fewer = [m for m, c in best.items()
+                 if c.n_asked < self.problem.n_asked]
+        missing = [c.label() for c in best.values()
+                   if len(c.curves) < c.n_asked]
+        return [f"{text}: {', '.join(names)}." for text, names in [
+            ("Diverged in at least half of the repetitions", lost),
+            ("Repetitions that diverged", missing),
+            ("Asked for fewer repetitions than others", fewer),
+            ("Of several machines or versions",
+             [f"{k}: {v}" for k, v in self.different.items()]),
+        ] if names]
+
+
+def add_options(parser):
+    """Options of the command."""
+    parser.add_argument("dataset", nargs="+", help="as after -d in benchopt")
+    parser.add_argument("-s", "--solver", action="append", default=[],
+                        metavar="METHOD", help="only these")
+    parser.add_argument("--config", action="append", default=[], type=Path,
+                        metavar="FILE", help="parameters; the last file that "
+                        "has a method counts")
+    parser.add_argument("--table", action="append", default=[], type=Path,
+                        metavar="FILE", help="results; nothing is run")
+    parser.add_argument("--objective", help="of the tables, if they have "
+                        "several")
+    parser.add_argument("--repetitions", type=at_least_one, metavar="N",
+                        help="(default: as in the config, or 10)")
+    parser.add_argument("--max-seconds", type=positive, metavar="SECONDS",
+                        help="(default: as in the config, or 5)")
+    parser.add_argument("--folder", type=Path,
+                        default=ROOT / "outputs" / "compare",
+                        help="(default: outputs/compare of the suite)")
+    parser.add_argument("--mixed", action="store_true", help="take tables of "
+                        "several machines or versions as they are")
+    parser.add_argument("--no-dashboard", action="store_true")
+    running.add_options(parser)
+
+
+def main(arguments=None):
+    """Run the command."""
+    parser = parser_of(__doc__)
+    add_options(parser)
+    options = parser.parse_args(arguments)
+    try:
+        _compare(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    except running.Interrupted:
+        note("interrupted: the same command goes on where it was")
+        raise SystemExit(130) from None
+
+
+def _compare(options):
+    make = _of_tables if options.table else _of_runs
+    compared = []
+    for comparison in make(options):
+        comparison.write(not options.no_dashboard)
+        compared.append(comparison)
+        for text in [*comparison.report.claims(), *comparison.notes()]:
+            print(f"{comparison.folder.name}: {text}")
+        note(f"written: {comparison.folder}")
+    if len(compared) > 1:
+        _write_overview(compared, options)
+
+
+def _of_tables(options):
+    df = tables.read(options.table, prepare=False)
+    if options.solver:
+        df = df[[is_matched(tables.method_of(name), options.solver)
+                 for name in df["solver_name"]]]
+    names = [tables.find_dataset(df, typed) for typed in options.dataset]
+    for typed, name in zip(options.dataset, names, strict=True):
+        rows = df[df["dataset_name"] == name]
+        yield Comparison(
+            df, name, tables.find_objective(rows, options.objective),
+            options.folder / _slug(typed), {"tables": options.table},
+            options.mixed)
+
+
+def _of_runs(options):
+    datasets = [Dataset(typed) for typed in options.dataset]
+    # All of them before anything runs.
+    choices = [Chosen(dataset, options.config, options.solver)
+               for dataset in datasets]
+    for dataset, chosen in zip(datasets, choices, strict=True):
+        for file in dict.fromkeys(chosen.sources.values()):
+            methods = [m.name for m, _ in chosen.entries
+                       if chosen.sources[m.name] == file]
+            note(f"{dataset.name}: parameters of {len(methods)} methods from "
+                 f"{file}")
+        repetitions = (options.repetitions
+                       or chosen.settings.get("repetitions", 10))
+        seconds = (options.max_seconds
+                   or chosen.settings.get("max_seconds", 5.0))
+        folder = options.folder / dataset.slug
+        stage = running.Stage(folder / "runs", "compare", dataset,
+                              chosen.entries, seconds, repetitions, options)
+        df = stage.run()
+        if not len(df):
+            raise ValueError(f"every run diverged: see {stage.log}")
+        for name, end in stage.ends.items():
+            if end not in ("done", "diverged"):
+                note(f"{name}: {end or 'no end'} (see {stage.log})")
+        yield Comparison(
+            df, dataset.name, tables.find_objective(df), folder,
+            {"run": stage.story,
+             "sources": {m.name: chosen.sources[m.name]
+                         for m, _ in chosen.entries},
+             "config": stage.config},
+            mixed=True, diverged=[name for name, end in stage.ends.items()
+                                  if end == "diverged"])
+
+
+def _slug(typed):
+    """Name of a folder for a dataset, of the suite or only of a table."""
+    try:
+        return Dataset(typed).slug
+    except ValueError:
+        return re.sub(r"[^\w=-]+", "_", typed).strip("_")
+
+
+def _write_overview(compared, options):
+    """Ranks and profiles over all datasets."""
+    folder = options.folder / "overview"
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = [comparison.problem for comparison in compared]
+    ranks = overview.Overview(problems)
+    (folder / "ranks.md").write_text(ranks.markdown())
+    for suffix in (".svg", ".pdf"):
+        figures.save(ranks.draw(), folder / f"ranks{suffix}")
+        figures.save(figures.profile(problems, "time", FRACTION),
+                     folder / f"profile{suffix}")
+    table = folder / "overview.parquet"
+    to_parquet(pd.concat([c.table for c in compared], ignore_index=True),
+               table)
+    record.write(folder / "record.json", {
+        c.problem.dataset: json.loads((c.folder / "record.json").read_text())
+        for c in compared})
+    if not options.no_dashboard:
+        pages.dashboard(table, folder)
+    print(ranks.markdown())
+    note(f"written: {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""How sure a median is, and a difference: the bootstrap over repetitions.
+
+B. Efron, "Bootstrap methods: another look at the jackknife", Annals of
+Statistics, 1979, in its percentile form. Repetitions that diverged, or never
+got there, are infinite: a percentile is thus one of the resampled values,
+never a point between two. Of ten repetitions, an interval of nominally 95 %
+holds the true median in about nine cases of ten.
+"""
+import numpy as np
+
+#: Fewer repetitions say nothing of how much they vary.
+ENOUGH = 5
+N_RESAMPLED = 2000
+LEVEL = 0.95
+
+
+def medians(values, seed=0):
+    """Medians of samples that are drawn again from the repetitions.
+
+    Parameters
+    ----------
+    values : array-like of float, shape (n,)
+        One a repetition, possibly infinite.
+    seed : int
+
+    Returns
+    -------
+    array of float64, shape (2000,)
+    """
+    values = np.asarray(values, dtype=float)
+    rng = np.random.default_rng([seed, len(values)])
+    drawn = rng.integers(len(values), size=(N_RESAMPLED, len(values)))
+    return _middle(np.sort(values[drawn], axis=1))
+
+
+def interval(resampled, level=LEVEL):
+    """Percentile interval of resampled values.
+
+    Returns
+    -------
+    low, high : float
+        Possibly infinite.
+    """
+    tail = (1 - level) / 2
+    low, high = np.quantile(
+        resampled, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+class Comparison:
+    """Methods compared by one number a repetition, of which less is better.
+
+    Parameters
+    ----------
+    values : dict of {str: array-like of float}
+        From each method to its repetitions; infinite where one diverged or
+        did not get there.
+
+    Attributes
+    ----------
+    median : dict of {str: float}
+    best : str or None
+        The method with the lowest median; None if all are infinite.
+    sure : set of str
+        Methods with enough repetitions for intervals.
+    """
+
+    def __init__(self, values):
+        values = {method: np.sort(np.asarray(found, dtype=float))
+                  for method, found in values.items() if len(found)}
+        self.sure = {method for method, found in values.items()
+                     if len(found) >= ENOUGH}
+        self._resampled = {method: medians(found, seed=k)
+                           for k, (method, found) in enumerate(values.items())}
+        self.median = {method: float(_middle(found[None])[0])
+                       for method, found in values.items()}
+        finite = [m for m, median in self.median.items()
+                  if np.isfinite(median)]
+        self.best = min(finite, key=self.median.get, default=None)
+
+    def interval(self, method):
+        """Interval of the median, or None without enough repetitions."""
+        return (interval(self._resampled[method]) if method in self.sure
+                else None)
+
+    def difference(self, method, other):
+        """Interval of the median of a method minus that of another.
+
+        Two that are both infinite do not differ.
+
+        Returns
+        -------
+        tuple of float or None
+            None without enough repetitions.
+        """
+        if not {method, other} <= self.sure:
+            return None
+        with np.errstate(invalid="ignore"):
+            found = self._resampled[method] - self._resampled[other]
+        return interval(np.where(np.isnan(found), 0.0, found))
+
+    def is_less(self, method, other):
+        """Whether a method is lower than another, and the interval says so."""
+        found = self.difference(method, other)
+        return found is not None and found[1] < 0
+
+    def not_told_apart(self):
+        """Methods than which none is better for sure: the best and others.
+
+        Returns
+        -------
+        list of str
+            Empty without enough repetitions, or if none got there.
+        """
+        if self.best not in self.sure:
+            return []
+        return [method for method, median in self.median.items()
+                if np.isfinite(median)
+                and not self.is_less(self.best, method)]
+
+    def ranks(self):
+        """Rank of each method, with its interval.
+
+        Returns
+        -------
+        dict of {str: (int, int, int)}
+            The rank by the medians, and the interval of the rank; equal
+            medians share the lowest. Without enough repetitions the interval
+            is that of all ranks.
+        """
+        names = list(self.median)
+        if not names:
+            return {}
+        ranks = _ranks(np.array([[self.median[m]] for m in names]))[:, 0]
+        drawn = _ranks(np.array([self._resampled[m] for m in names]))
+        return {m: (int(r), *(map(int, interval(row)) if m in self.sure
+                              else (1, len(names))))
+                for m, r, row in zip(names, ranks, drawn, strict=True)}
+
+
+def _middle(ordered):
+    """Medians of sorted rows, infinite where half of a row is."""
+    n = ordered.shape[1]
+    return (ordered[:, (n - 1) // 2] + ordered[:, n // 2]) / 2
+
+
+def _ranks(values):
+    """Ranks from 1 within each column, the lowest of those that are equal."""
+    return 1 + np.sum(values[None, :, :] < values[:, None, :], axis=1)

@@ -1,0 +1,105 @@
+"""Which methods a plot shows: never more than can be told apart."""
+import numpy as np
+
+from benchmark_utils.reporting import styles, tables
+
+#: Curves in a figure at the top.
+MOST = 10
+#: Shown wherever there is room: the poster's.
+ALWAYS = ("SOBA", "SABA")
+
+FEW = "best of each family"
+EACH = "best of each method"
+#: Of all runs that a table has.
+ALL = "all configurations"
+#: Methods outside of the families, such as a new one.
+OTHERS = "other methods"
+VIEWS = [FEW, *styles.FAMILIES, OTHERS, EACH, ALL]
+
+
+def headline(best):
+    """The methods of a figure at the top.
+
+    The best of each family, SOBA, SABA, those outside the families, and thus
+    whoever wins; the worst of the families are left out beyond ten, and what
+    room is left goes to the best of all others.
+
+    Parameters
+    ----------
+    best : dict of {str: Configuration}
+        As ``Problem.best`` returns it.
+
+    Returns
+    -------
+    list of Configuration
+        In the order of the families.
+    """
+    by_score = sorted(best, key=lambda m: best[m].score())
+    firsts, families = [], set()
+    for method in by_score:
+        family = styles.family_of(method)
+        if family is None or family not in families:
+            families.add(family)
+            firsts.append(method)
+    wanted = [*by_score[:1], *(m for m in firsts
+                               if styles.family_of(m) is None),
+              *(m for m in ALWAYS if m in best), *firsts, *by_score]
+    kept = set(list(dict.fromkeys(wanted))[:MOST])
+    return [configuration for method, configuration in best.items()
+            if method in kept]
+
+
+def options(df):
+    """The views that have something to show, of a table.
+
+    Returns
+    -------
+    list of str
+        For benchopt's menu, of which the first is the default.
+    """
+    families = {styles.family_of(tables.method_of(name)) or OTHERS
+                for name in df["solver_name"].unique()}
+    return [view for view in VIEWS
+            if view in families or view in (FEW, EACH, ALL)]
+
+
+def shown(problem, view):
+    """Configurations that a view has.
+
+    Parameters
+    ----------
+    problem : Problem
+    view : str
+        One of ``VIEWS``. A family is shown beside the best of all.
+
+    Returns
+    -------
+    list of Configuration
+    """
+    best = problem.best()
+    if view == ALL:
+        return [c for c in problem.configurations if c.curves]
+    if view == EACH:
+        return list(best.values())
+    if view == FEW:
+        return headline(best)
+    winner = min(best, key=lambda m: best[m].score(), default=None)
+    family = view if view in styles.FAMILIES else None
+    return [configuration for method, configuration in best.items()
+            if styles.family_of(method) == family or method == winner]
+
+
+def trace(method, label, x, y, low=None, high=None):
+    """A curve as benchopt's plots want it, to four digits.
+
+    Returns
+    -------
+    dict
+        With ``x``, ``y``, where there is a band ``y_low`` and ``y_high``,
+        and the style of the method.
+    """
+    columns = {"x": x, "y": y, "y_low": low, "y_high": high}
+    return {
+        **{name: [float(f"{value:.4g}") for value in np.asarray(values)]
+           for name, values in columns.items() if values is not None},
+        **styles.style(method, label)}
