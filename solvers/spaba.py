@@ -25,6 +25,9 @@ class Solver(BilevelSolver):
     samples with probability ``prob``, and otherwise updated by their change
     since the previous iterate on one mini-batch. Steps are constant.
 
+    The paper projects the adjoint variable v onto a ball, for its proof; here
+    v is free, as it is in the authors' code, whose ``prob`` is 0.1.
+
     Parameters
     ----------
     step_size : float
@@ -47,6 +50,7 @@ class Solver(BilevelSolver):
         "prob": [None],
         "eval_freq": [128],
     }
+    grid = {"prob": [None, 0.1]}
 
     constraints = {
         **BilevelSolver.constraints,

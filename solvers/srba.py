@@ -50,6 +50,7 @@ class Solver(BilevelSolver):
         "period_frac": [0.5],
         "eval_freq": [128],
     }
+    grid = {"period_frac": [0.1, 0.5, 2.5, 12.0]}
 
     constraints = {
         **BilevelSolver.constraints,
