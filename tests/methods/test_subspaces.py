@@ -67,6 +67,16 @@ def test_whole_space_gives_the_solution_and_stays_there(system):
         np.testing.assert_allclose(computed, solution, rtol=1e-7)
 
 
+def test_a_space_that_cannot_grow_is_left(system):
+    # In one step it holds the solution, for an eigenvector; what is left of
+    # H q is rounding error.
+    G, z, x, _, v, H = system
+    f1 = np.linalg.eigh(H)[1][:, -1]
+    (computed,), space = krylov_steps(G, z, x, f1, 0.0 * v, 4, 1)
+    np.testing.assert_allclose(computed, -np.linalg.solve(H, f1), atol=1e-12)
+    assert space[5][0] == 0
+
+
 def test_at_the_solution_nothing_happens(system):
     G, z, x, f1, v, H = system
     # No right-hand side and v = 0: the residual is exactly 0.

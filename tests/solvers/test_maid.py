@@ -44,7 +44,16 @@ def test_h_decreases_at_every_accepted_step(request, name, tolerance):
     moved = [not np.array_equal(*pair) for pair in pairwise(points)]
     changes = np.diff(values)[moved]
     assert len(changes) >= 15 and np.all(changes < 0)
-    assert name != "constrained" or min(map(np.min, points)) >= 0.0
+
+
+def test_stays_feasible():
+    problem = make_problem(
+        "simulated_logistic", n_train=1000, n_validation=1000, n_features=20,
+        reg_parametrization="linear")
+    points = [x for x, *_ in states(
+        make_solver("MAID", problem, first_step=10.0), 40)]
+    assert np.min(points) == 0.0, "some penalties should end at 0"
+    assert h(problem, points[-1]) < h(problem, points[0])
 
 
 @pytest.mark.parametrize("first_step", [1e-6, 1.0, 1e6])
