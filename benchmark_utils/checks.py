@@ -124,6 +124,8 @@ def int_between(minimum, maximum):
 positive_int = int_between(1, _MAX_SIZE)
 n_steps = int_between(1, _MAX_STEPS)
 n_steps_or_none = int_between(0, _MAX_STEPS)
+# Of L-BFGS: SciPy's workspace has 11 times the square of it.
+n_pairs = int_between(1, 1000)
 
 
 def one_of(*choices):

@@ -37,7 +37,7 @@ class Solver(BilevelSolver):
     constraints = {
         **BilevelSolver.constraints,
         "tolerance": checks.positive,
-        "memory": checks.positive_int,
+        "memory": checks.n_pairs,
     }
 
     def start(self):

@@ -70,12 +70,14 @@ class Solver(BilevelSolver):
         self.s, self.n_tries = None, N_TRIES
 
     def advance(self, n_iterations):
-        if self.t == 0:
-            self.bounds.update(self.z, self.x)
-        for _ in range(n_iterations):
-            F, f1, p = self.hypergradient()
-            if np.isfinite(F):
-                self.search(F, np.linalg.norm(f1), p)
+        # At a wild trial point, overflow is an answer, not an accident.
+        with np.errstate(all="ignore"):
+            if self.t == 0:
+                self.bounds.update(self.z, self.x)
+            for _ in range(n_iterations):
+                F, f1, p = self.hypergradient()
+                if np.isfinite(F):
+                    self.search(F, np.linalg.norm(f1), p)
 
     def hypergradient(self):
         """F, f1 and p at x, so exact that -p is a direction of descent."""
@@ -112,7 +114,7 @@ class Solver(BilevelSolver):
             F_new, f1 = self.outer_function(x)
             # h(x_new) - h(x), at most.
             change = (F_new - F + (norm(f1) + slope) * eps
-                      + 0.5 * self.bounds.L * eps**2)
+                      + 0.5 * self.bounds.L * eps * eps)
             if change <= -(ETA**2) / s * norm(x - self.x) ** 2:
                 self.x, self.z = x, self.exact.z
                 self.s, self.n_tries = s * LONGER, N_TRIES

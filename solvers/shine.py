@@ -57,7 +57,7 @@ class Solver(BilevelSolver):
         **BilevelSolver.constraints,
         "tolerance": checks.positive,
         "tol_decrease": checks.one_of(*DECREASES),
-        "memory": checks.n_steps,
+        "memory": checks.n_pairs,
         "n_refinements": checks.n_steps_or_none,
         "opa": checks.one_of(True, False),
     }

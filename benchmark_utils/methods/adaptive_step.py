@@ -70,5 +70,6 @@ class AdaptiveStep:
 
     def _decreases(self, F, eps, M, length):
         F_last, eps_last = self.last
-        return F <= (F_last - 0.5 * self.L * length**2
-                     + M * (eps + eps_last) + M * eps_last * length)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return F <= (F_last - 0.5 * self.L * length**2
+                         + M * (eps + eps_last) + M * eps_last * length)

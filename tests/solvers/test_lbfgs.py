@@ -123,7 +123,8 @@ def test_failure_at_the_start_ends_the_run(quadratic, monkeypatch):
     np.testing.assert_array_equal(result["outer_var"], quadratic.outer_start)
 
 
-@pytest.mark.parametrize("parameter", ["tolerance", "memory"])
-def test_bad_parameters_are_named(quadratic, parameter):
+@pytest.mark.parametrize("parameter, value", [
+    ("tolerance", 0), ("memory", 0), ("memory", 1001)])
+def test_bad_parameters_are_named(quadratic, parameter, value):
     with pytest.raises(ValueError, match=parameter):
-        make_solver("L-BFGS", quadratic, **{parameter: 0})
+        make_solver("L-BFGS", quadratic, **{parameter: value})

@@ -143,6 +143,12 @@ def test_inner_problem_is_solved_to_mu_eps(quadratic, monkeypatch, mu):
     assert used[0] == pytest.approx(0.1 * (mu or smallest))
 
 
+def test_a_tolerance_whose_square_overflows(quadratic):
+    result = run_solver(
+        make_solver("MAID", quadratic, tolerance=1e300, mu=1.0), 1)
+    assert np.array_equal(result["outer_var"], quadratic.outer_start)
+
+
 @pytest.mark.parametrize("bad", [
     {"tolerance": 0.0}, {"first_step": 0.0}, {"first_step": np.inf},
     {"mu": 0.0}, {"mu": -1.0}, {"mu": np.nan}, {"mu": "a"}])

@@ -88,6 +88,7 @@ def test_tolerances(quadratic, monkeypatch, decrease, expected):
 
 @pytest.mark.parametrize("bad", [
     {"tolerance": 0.0}, {"tol_decrease": "linear"}, {"memory": 0},
+    {"memory": 1001},
     {"n_refinements": -1}, {"n_refinements": 1.5}, {"opa": "yes"},
     {"opa": None}])
 def test_bad_parameters_are_named(quadratic, bad):
