@@ -7,9 +7,11 @@
 - ``memory``: estimates from the last value on every mini-batch;
 - ``adaptive``: step sizes that a method finds by itself;
 - ``penalty``: steps of the methods that need first derivatives alone;
-- ``linear_systems``: the adjoint variable, by Neumann series or conjugate
-  gradient;
-- ``exact_oracles``, ``black_box``: h and its gradient by SciPy's solvers.
+- ``linear_systems``, ``subspaces``: the adjoint variable, by Neumann series,
+  by conjugate gradient, in a Krylov space;
+- ``exact_oracles``, ``quasi_newton``, ``black_box``: h and its gradient by
+  SciPy's solvers;
+- ``adaptive_step``, ``error_bounds``: what to do where both are inexact.
 
 Nothing here knows of a kind of function: ``functions.oracles`` is the door.
 """
