@@ -1,11 +1,15 @@
 """Logistic regression with one ridge penalty per feature, or one in all."""
 
+from functools import cached_property
+
 import numpy as np
+from scipy import sparse
 from scipy.special import expit
 
 from benchmark_utils import checks
 from benchmark_utils.functions.batches import in_order, resolve_batch_size
 from benchmark_utils.functions.chunks import in_chunks
+from benchmark_utils.functions.expansion import Expansion
 from benchmark_utils.functions.logistic_kernels import LogisticBatches
 from benchmark_utils.functions.oracles import bind
 
@@ -86,8 +90,9 @@ class LogisticRegression:
         if self.scalar:
             x = np.repeat(x, self.inner_dim)
         if self.reg_parametrization == "exponential":
-            # Beyond 700 the penalty already holds z_k at 0 to the last bit.
-            r = np.exp(np.minimum(x, 700.0))
+            # Beyond 700 the penalty already holds z_k at 0 to the last bit;
+            # below -600 it has no effect but where nothing else acts.
+            r = np.exp(np.clip(x, -600.0, 700.0))
             return r, r
         if self.reg_parametrization == "linear":
             return x, np.ones_like(x)
@@ -97,9 +102,15 @@ class LogisticRegression:
         """Derivatives in the x_k, shape (p,), as those in x, shape (d,)."""
         return derivatives.sum(keepdims=True) if self.scalar else derivatives
 
+    def penalties(self, x):
+        """The penalty r(x_k) of each entry of z, shape (p,)."""
+        return self._penalty(x)[0]
+
     def value(self, z, x):
         """Value f(z, x)."""
-        margin = self.rows @ z
+        return self._value(self.rows @ z, z, x)
+
+    def _value(self, margin, z, x):
         # log(1 + e^-u) without overflow, and faster than logaddexp.
         loss = np.log1p(np.exp(-np.abs(margin))) - np.minimum(margin, 0.0)
         return loss.mean() + 0.5 * self._penalty(x)[0] @ z**2
@@ -109,6 +120,80 @@ class LogisticRegression:
         residual = expit(-(self.rows @ z))
         return (-(residual @ self.rows) / self.n_samples
                 + self._penalty(x)[0] * z)
+
+    def hvp(self, z, x, v):
+        """Hessian in z times v, shape (p,)."""
+        return self.hessian_operator(z, x)(v)
+
+    def hessian_operator(self, z, x):
+        """The function v -> Hessian in z times v, for many v."""
+        return self.expand(z, x).product
+
+    def expand(self, z, x, rough=False):
+        """Value, gradient and products with the Hessian, at a point.
+
+        Parameters
+        ----------
+        rough : bool
+            Whether single precision will do for value and gradient.
+
+        Returns
+        -------
+        Expansion
+        """
+        rows = self._single if rough else self.rows
+        # Without a product where z = 0.
+        margin = np.zeros(self.n_samples) if not np.any(z) else (
+            rows @ z.astype(rows.dtype)).astype(float)
+        residual = expit(-margin)
+        weight = residual * (1.0 - residual) / self.n_samples
+        weight_32 = weight.astype(np.float32)
+        r = self._penalty(x)[0]
+
+        def product(v):
+            return (weight * (self.rows @ v)) @ self.rows + r * v
+
+        def rough_product(v):
+            # Double precision reaches farther than single precision.
+            scale = np.max(np.abs(v)) or 1.0
+            along = self._single @ (v / scale).astype(np.float32)
+            return scale * ((weight_32 * along) @ self._single) + r * v
+
+        def preconditioner():
+            diagonal = weight @ self._squares + r
+            diagonal = np.where(diagonal > 0, diagonal, 1.0)
+            return lambda b: b / diagonal
+
+        gradient = r * z - (
+            residual.astype(rows.dtype) @ rows) / self.n_samples
+        return Expansion(
+            self._value(margin, z, x), gradient, product, rough_product,
+            preconditioner)
+
+    def hessian_block(self, z, x, features):
+        """Hessian in z of some features alone, shape (k, k)."""
+        residual = expit(-(self.rows @ z))
+        weight = residual * (1.0 - residual) / self.n_samples
+        rows = self.rows[:, features]
+        block = rows.T @ (rows * weight[:, None])
+        block = block.toarray() if sparse.issparse(block) else block
+        block[np.diag_indices_from(block)] += self._penalty(x)[0][features]
+        return block
+
+    @cached_property
+    def second_moments(self):
+        """Average square of each feature, shape (p,)."""
+        return np.full(self.n_samples, 1 / self.n_samples) @ self._squares
+
+    @cached_property
+    def _single(self):
+        """The rows in single precision."""
+        return self.rows.astype(np.float32)
+
+    @cached_property
+    def _squares(self):
+        """Squares of the entries of the rows."""
+        return self.rows**2
 
     def grad_x(self, z, x):
         """Gradient in x, shape (d,)."""

@@ -45,23 +45,6 @@ class SparseLogisticRegression(LogisticRegression):
         hessian[np.diag_indices_from(hessian)] += self._penalty(x)[0]
         return self.grad_z(z, x), hessian
 
-    def hessian_operator(self, z, x):
-        """The function v -> Hessian in z times v, for many v."""
-        residual = expit(-(self.rows @ z))
-        weight = residual * (1.0 - residual) / self.n_samples
-        r = self._penalty(x)[0]
-        return lambda v: (weight * (self.rows @ v)) @ self.rows + r * v
-
-    def hessian_diagonal(self, z, x):
-        """Diagonal of the Hessian in z, shape (p,)."""
-        residual = expit(-(self.rows @ z))
-        weight = residual * (1.0 - residual) / self.n_samples
-        return weight @ self.rows.power(2) + self._penalty(x)[0]
-
-    def hvp(self, z, x, v):
-        """Hessian in z times v, shape (p,)."""
-        return self.hessian_operator(z, x)(v)
-
     def batches(self, batch_size, order=None):
         """Cut into mini-batches for the compiled oracles.
 
