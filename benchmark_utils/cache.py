@@ -22,10 +22,12 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
 _ROOT = Path(__file__).resolve().parent.parent
-# What no fingerprint sees: how a compiled call finds its kernel, and the
-# fields of what is handed to compiled code.
+# What no fingerprint sees: how a compiled call finds its kernel, code that is
+# made by intrinsics, and the fields of what is handed to compiled code.
 _CONVENTIONS = ["benchmark_utils/cache.py", "benchmark_utils/compiled.py",
+                "benchmark_utils/functions/apart.py",
                 "benchmark_utils/functions/indirect.py",
+                "benchmark_utils/functions/vectors.py",
                 "benchmark_utils/methods/sampling.py"]
 
 

@@ -8,17 +8,11 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from benchmark_utils import checks
-from benchmark_utils.functions.batches import (
-    resolve_batch_size,
-)
-from benchmark_utils.functions.chunks import in_chunks
 from benchmark_utils.functions.expansion import Coarse, Expansion
-from benchmark_utils.functions.multinomial_kernels import MultinomialBatches
-from benchmark_utils.functions.oracles import bind
-
-# Samples are laid out in chunks that stay in the second-level cache while
-# they are read once for each pair of classes.
-_MAX_CHUNK = 64
+from benchmark_utils.functions.multinomial_kernels import (
+    multinomial_batches,
+)
+from benchmark_utils.functions.multinomial_layout import dense_entries
 
 # Samples that stay in the cache between two products with them.
 _PIECE = 1024
@@ -28,7 +22,6 @@ _MIN_DIRECTIONS, _MAX_DIRECTIONS, _MAX_BLOCK = 8, 64, 640
 _SOME_SAMPLES = 5000
 
 OUTER_VARIABLES = ("weights", "class", "feature", "scalar")
-_CODES = {None: 0, "weights": 1, "class": 2, "feature": 3, "scalar": 4}
 
 
 class MultinomialLogistic:
@@ -399,23 +392,9 @@ class MultinomialLogistic:
         -------
         Function
         """
-        n = self.n_samples
-        batch_size = resolve_batch_size(batch_size, n)
-        order = np.arange(n) if order is None else np.asarray(order)
-        rows, per_batch = in_chunks(self.X[order], batch_size, _MAX_CHUNK)
-        # Those that fill up are 0, and become -1.
-        labels, _ = in_chunks(
-            self.y[order, None] + 1.0, batch_size, _MAX_CHUNK)
-        chunk_size = rows.shape[2]
-        return bind(MultinomialBatches(
-            rows, labels[:, 0].astype(np.int64) - 1, order, n, batch_size,
-            -(-n // batch_size), per_batch, self.n_classes,
-            _CODES[self.outer], self.ridge,
-            *(np.zeros((self.n_classes, chunk_size)) for _ in range(2)),
-            *(np.zeros(chunk_size) for _ in range(6)),
-            np.zeros(self.outer_dim), np.zeros(self.inner_dim),
-            np.zeros(1, np.int64),
-        ))
+        return multinomial_batches(
+            lambda chunks, order: dense_entries(self.X, chunks, order),
+            self, batch_size, order)
 
 
 def _softmax(scores, y):

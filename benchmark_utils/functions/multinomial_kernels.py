@@ -1,15 +1,70 @@
-"""Kernels of multinomial logistic regression."""
+"""Kernels of multinomial logistic regression, on dense or sparse samples.
+
+Numbers of classes lie side by side, so that an entry of a sample is loaded
+once for all classes, and for z and v at once where an oracle needs both: they
+are its *lanes*. The variables of users, class by class, are copied into such
+an order, as many features as the batch has, and derivatives out of it.
+"""
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 
 from benchmark_utils.compiled import exp, exp_all, kernel
 from benchmark_utils.functions import oracles
+from benchmark_utils.functions.apart import apart, set_apart
 from benchmark_utils.functions.batches import (
     batch_size_of,
     batch_weight,
+    resolve_batch_size,
 )
-from benchmark_utils.functions.chunks import first_chunk, last_chunk
+from benchmark_utils.functions.multinomial_layout import (
+    PANEL,
+    cut,
+    round_up,
+)
+from benchmark_utils.functions.vectors import (
+    LANES,
+    ROWS,
+    add_outer,
+    add_products,
+    add_up,
+    aligned_zeros,
+    load,
+    load_rows,
+    spread,
+    store,
+    store_rows,
+    transpose,
+)
+
+# What several oracles call: kernels of the names with an underscore, of the
+# batches and a tuple of these arguments.
+_INT, _VECTOR = types.int64, types.Array(types.float64, 1, "C")
+_APART = {
+    "set_point": (_INT, _VECTOR, _VECTOR, _INT),
+    "prepare": (_INT, _VECTOR, types.float64, _INT),
+    "combine": (_INT, _INT, _INT),
+    "take_combinations": (_INT, _INT, *[_VECTOR] * 4),
+    "add_combination": (_INT, *[_VECTOR, types.float64] * 2),
+    "set_penalised": (_VECTOR, _VECTOR),
+    "set_penalty_cross": (_VECTOR, _VECTOR, types.float64, _VECTOR),
+    **{f"add_{what}_{n}": (_INT, _INT, _INT)
+       for what in ("scores", "combinations") for n in (1, 2, 3)},
+}
+(set_point, prepare, combine, take_combinations, add_combination,
+ set_penalised, set_penalty_cross, add_scores_1, add_scores_2, add_scores_3,
+ add_combinations_1, add_combinations_2, add_combinations_3) = (
+    apart(position, *arguments)
+    for position, arguments in enumerate(_APART.values()))
+
+#: What x is to a function, and the code of it in the kernels.
+OUTER_CODES = {None: 0, "weights": 1, "class": 2, "feature": 3, "scalar": 4}
+# Features whose lanes stay in the first-level cache for all panels.
+_TILE = 128
+_ZERO, _ONE = np.zeros(1), np.ones(1)
+# A feature that is picked costs as much as so many that are copied.
+_FEW = 5
 
 
 class MultinomialBatches(NamedTuple):
@@ -17,42 +72,66 @@ class MultinomialBatches(NamedTuple):
 
     Attributes
     ----------
-    rows : array of float64, shape (n_chunks, n_features, chunk_size)
-        Samples. Each batch is a run of ``chunks_per_batch`` chunks, and every
-        loop over samples runs along contiguous memory. Zero samples fill up
-        short chunks.
-    labels : array of int64, shape (n_chunks, chunk_size)
+    whole, panels, values, rows, columns, counts, first_column, first_value
+    background
+        Entries of the samples, as ``multinomial_layout.Entries`` says.
+    labels : array of int64, shape (n_chunks, size_8)
         Class of each sample; -1 for those that fill up.
-    order : array of int64, shape (n_samples,)
-        Entry of x of each sample, where x is weights, in the order of the
-        batches.
-    n_samples, batch_size, n_batches, chunks_per_batch, n_classes : int
+    order : array of int64, shape (n,)
+        Sample at each place, which is the place of its entry in x.
+    n_samples, batch_size, n_batches, chunk_size, chunks_per_batch : int
+    n_classes, n_features : int
     outer : int
-        What x is: 0 nothing, 1 one weight a sample, 2, 3, 4 one log-penalty
-        a class, a feature, in all.
+        What x is: see ``OUTER_CODES``.
     ridge : float
         C, the fixed penalty.
-    scores, products : array of float64, shape (n_classes, chunk_size)
-    weight, slope, loss, own, largest, total : array, shape (chunk_size,)
+    point, combination, stacked : array of float64, shape (p_8 * W,)
+        Scratch space: lanes of z and v, feature by feature, and of sums of
+        samples, which are 0 between calls; either, lane by lane. p_8 and W
+        are multiples of 8, no less than p and 2 K.
+    scores : array of float64, shape (size_8 * W,)
+        Scratch space: lanes of the samples of a chunk.
+    by_class : array of float64, shape (W + 8, size_8)
+        The same, lane by lane. The rows from 2 K on are 0.
+    at_background, sums : array of float64, shape (W,)
+        Scores of the background, and sums of weights of samples.
+    weight, slope, loss, own, largest, total : array, shape (size_8,)
     r : array of float64, shape (d,)
-    combination : array of float64, shape (p,)
-        Scratch space of the kernels.
+    per_feature : array of float64, shape (p,)
+        Scratch space: penalties r; those of features, else 0.
+    apart : array of int64, shape (len(_APART),)
+        Addresses of the kernels that are called so.
     oracle_calls : array of int64, shape (1,)
         Number of derivatives of single samples computed so far.
     """
 
+    whole: np.ndarray
+    panels: np.ndarray
+    values: np.ndarray
     rows: np.ndarray
+    columns: np.ndarray
+    counts: np.ndarray
+    first_column: np.ndarray
+    first_value: np.ndarray
+    background: np.ndarray
     labels: np.ndarray
     order: np.ndarray
     n_samples: int
     batch_size: int
     n_batches: int
+    chunk_size: int
     chunks_per_batch: int
     n_classes: int
+    n_features: int
     outer: int
     ridge: float
+    point: np.ndarray
+    combination: np.ndarray
+    stacked: np.ndarray
     scores: np.ndarray
-    products: np.ndarray
+    by_class: np.ndarray
+    at_background: np.ndarray
+    sums: np.ndarray
     weight: np.ndarray
     slope: np.ndarray
     loss: np.ndarray
@@ -60,7 +139,8 @@ class MultinomialBatches(NamedTuple):
     largest: np.ndarray
     total: np.ndarray
     r: np.ndarray
-    combination: np.ndarray
+    per_feature: np.ndarray
+    apart: np.ndarray
     oracle_calls: np.ndarray
 
     @property
@@ -69,82 +149,458 @@ class MultinomialBatches(NamedTuple):
         return self.n_classes, int(self.outer == 1)
 
 
+def multinomial_batches(entries, f, batch_size, order):
+    """Batches of a multinomial function, for the oracles.
+
+    Parameters
+    ----------
+    entries : function
+        Of chunks and an order of samples: their ``Entries``.
+    f : function
+        With ``y``, ``n_classes``, ``n_features``, ``outer``, ``ridge`` and
+        ``outer_dim``.
+    batch_size : int or "full"
+    order : array of int64, shape (n,), optional
+        Samples in the order in which they fill the batches; as they are
+        stored without it.
+
+    Returns
+    -------
+    Function
+    """
+    n = f.n_samples
+    batch_size = resolve_batch_size(batch_size, n)
+    order = np.arange(n) if order is None else np.asarray(order, np.int64)
+    width = round_up(2 * f.n_classes, 8)
+    chunks = cut(n, batch_size, width)
+    places = chunks.places(slice(None))
+    size, p = round_up(chunks.size, 8), round_up(f.n_features, 8)
+    labels = np.full((len(places), size), -1)
+    labels[:, :chunks.size] = np.where(places < 0, -1, f.y[order[places]])
+    penalties = np.zeros(f.outer_dim)
+    batches = MultinomialBatches(
+        *entries(chunks, order), labels, order, n, batch_size,
+        -(-n // batch_size), chunks.size, chunks.per_batch, f.n_classes,
+        f.n_features, OUTER_CODES[f.outer], f.ridge,
+        *(aligned_zeros(p * width) for _ in range(3)),
+        aligned_zeros(size * width),
+        aligned_zeros((width + 8) * size).reshape(-1, size),
+        *(aligned_zeros(width) for _ in range(2)),
+        *(aligned_zeros(size) for _ in range(6)),
+        penalties,
+        penalties if f.outer == "feature" else np.zeros(f.n_features),
+        np.zeros(len(_APART), np.int64), np.zeros(1, np.int64))
+    set_apart(batches, {
+        globals()[f"_{name}"]: arguments
+        for name, arguments in _APART.items()})
+    return oracles.bind(batches)
+
+
+# Chunks.
 @kernel
-def _first_sample(f, chunk):
-    """Place in ``order`` of the first sample of a chunk."""
+def _first_chunk(f, batch):
+    return 0 if batch < 0 else batch * f.chunks_per_batch
+
+
+@kernel
+def _last_chunk(f, batch):
+    """One more than the index of the last chunk."""
+    n_chunks = f.labels.shape[0]
+    if batch < 0:
+        return n_chunks
+    return min((batch + 1) * f.chunks_per_batch, n_chunks)
+
+
+@kernel
+def _filled(f, chunk):
+    """Place of the first sample of a chunk, and the number of samples."""
     batch = chunk // f.chunks_per_batch
-    within = chunk - batch * f.chunks_per_batch
-    return batch * f.batch_size + within * f.labels.shape[1]
+    within = (chunk - batch * f.chunks_per_batch) * f.chunk_size
+    n = min(f.chunk_size, batch_size_of(f, batch) - within)
+    return batch * f.batch_size + within, n
 
 
 @kernel
-def _n_filled(f, chunk):
-    """Number of samples in a chunk, without those that fill it up."""
-    batch = chunk // f.chunks_per_batch
-    within = chunk - batch * f.chunks_per_batch
-    left = batch_size_of(f, batch) - within * f.labels.shape[1]
-    return min(f.labels.shape[1], left)
+def _width(n_lanes):
+    """Lanes, filled up to whole vectors."""
+    return (n_lanes + 7) // 8 * 8
 
 
-# The kernels that touch the data: several classes and features at a time, so
-# that samples and sums are loaded and stored a fraction as often.
 @kernel
-def _set_scores(rows, chunk, z, out):
-    """out[k, i] = <rows[chunk, :, i], z[k]>, z flattened by rows."""
-    p, size, K = rows.shape[1], rows.shape[2], out.shape[0]
-    in_fours, in_twos = p - p % 4, K - K % 2
+def _stride(f):
+    """Features, filled up likewise."""
+    return (f.n_features + 7) // 8 * 8
+
+
+# The kernels that touch the data, for n vectors of lanes. Where all entries
+# are stored, the sums of r samples or of r features stay in registers.
+def _block(n, r):
+    @kernel
+    def add_scores(panels, at, w, whole, first, last, point, width, lane,
+                   scores, row):
+        sums = load(scores, row * width + lane, width, r, n)
+        for j in range(first, last):
+            sums = add_outer(
+                sums, spread(panels, at + j * w, 1, r),
+                load_rows(point, whole, j, width, lane, 1, n))
+        store(scores, row * width + lane, width, r, n, sums)
+
+    @kernel
+    def add_combinations(panels, at, w, n_panels, whole, j, scores, width,
+                         lane, combination):
+        sums = load_rows(combination, whole, j, width, lane, r, n)
+        for panel in range(n_panels):
+            for i in range(w):
+                sums = add_outer(
+                    sums,
+                    spread(panels, at + (panel * whole.size + j) * w + i, w,
+                           r),
+                    load(scores, (panel * w + i) * width + lane, 0, 1, n))
+        store_rows(combination, whole, j, width, lane, r, n, sums)
+
+    return add_scores, add_combinations
+
+
+def _tile(n):
+    score_block, combine_block = _block(n, ROWS)
+    score_one, combine_one = _block(n, 1)
+
+    @kernel
+    def add_scores(f, chunk, width, lane):
+        """f.scores += the entries of a chunk times f.point.
+
+        f.at_background += the background times f.point, if chunk is -1.
+        """
+        if chunk < 0:
+            sums = load(f.at_background, lane, 0, 1, n)
+            for j in range(f.background.size):
+                sums = add_outer(sums, spread(f.background, j, 0, 1),
+                                 load(f.point, j * width + lane, 0, 1, n))
+            store(f.at_background, lane, 0, 1, n, sums)
+            return
+        w = min(f.chunk_size, PANEL)
+        n_panels, n_whole = f.chunk_size // w, f.whole.size
+        for first in range(0, n_whole, _TILE):
+            last = min(first + _TILE, n_whole)
+            for panel in range(n_panels):
+                at = (chunk * n_panels + panel) * n_whole * w
+                i = 0
+                while i + ROWS <= w:
+                    score_block(
+                        f.panels, at + i, w, f.whole, first, last, f.point,
+                        width, lane, f.scores, panel * w + i)
+                    i += ROWS
+                while i < w:
+                    score_one(
+                        f.panels, at + i, w, f.whole, first, last, f.point,
+                        width, lane, f.scores, panel * w + i)
+                    i += 1
+        q = f.first_value[chunk]
+        for c in range(f.first_column[chunk], f.first_column[chunk + 1]):
+            z = load_rows(f.point, f.columns, c, width, lane, 1, n)
+            last = q + np.int64(f.counts[c])
+            while q < last:
+                i = np.int64(f.rows[q]) * width + lane
+                store(f.scores, i, 0, 1, n, add_outer(
+                    load(f.scores, i, 0, 1, n), spread(f.values, q, 0, 1),
+                    z))
+                q += 1
+
+    @kernel
+    def add_combinations(f, chunk, width, lane):
+        """f.combination += the entries of a chunk, weighted by f.scores.
+
+        f.sums += these weights.
+        """
+        sums = load(f.sums, lane, 0, 1, n)
+        for i in range(f.chunk_size):
+            sums = add_outer(sums, spread(_ONE, 0, 0, 1), load(
+                f.scores, i * width + lane, 0, 1, n))
+        store(f.sums, lane, 0, 1, n, sums)
+        w = min(f.chunk_size, PANEL)
+        n_panels, n_whole = f.chunk_size // w, f.whole.size
+        at, j = chunk * n_panels * n_whole * w, 0
+        while j + ROWS <= n_whole:
+            combine_block(f.panels, at, w, n_panels, f.whole, j, f.scores,
+                          width, lane, f.combination)
+            j += ROWS
+        while j < n_whole:
+            combine_one(f.panels, at, w, n_panels, f.whole, j, f.scores,
+                        width, lane, f.combination)
+            j += 1
+        q = f.first_value[chunk]
+        for c in range(f.first_column[chunk], f.first_column[chunk + 1]):
+            sums = load_rows(f.combination, f.columns, c, width, lane, 1, n)
+            last = q + np.int64(f.counts[c])
+            while q < last:
+                sums = add_outer(sums, spread(f.values, q, 0, 1), load(
+                    f.scores, np.int64(f.rows[q]) * width + lane, 0, 1, n))
+                q += 1
+            store_rows(f.combination, f.columns, c, width, lane, 1, n, sums)
+
+    return add_scores, add_combinations
+
+
+_add_scores_1, _add_combinations_1 = _tile(1)
+_add_scores_2, _add_combinations_2 = _tile(2)
+_add_scores_3, _add_combinations_3 = _tile(3)
+
+
+@kernel
+def _add_scores(f, chunk, width):
+    lane = 0
+    while lane + 3 * LANES <= width:
+        add_scores_3(f, (chunk, width, lane))
+        lane += 3 * LANES
+    if lane + 2 * LANES <= width:
+        add_scores_2(f, (chunk, width, lane))
+    elif lane < width:
+        add_scores_1(f, (chunk, width, lane))
+
+
+@kernel
+def _add_combinations(f, chunk, width):
+    lane = 0
+    while lane + 3 * LANES <= width:
+        add_combinations_3(f, (chunk, width, lane))
+        lane += 3 * LANES
+    if lane + 2 * LANES <= width:
+        add_combinations_2(f, (chunk, width, lane))
+    elif lane < width:
+        add_combinations_1(f, (chunk, width, lane))
+
+
+# From the order of users to that of the kernels, and back. All features are
+# copied in blocks; a few of many are picked one by one.
+@kernel
+def _columns_of(f, batch):
+    """First and last place in f.columns of what a batch has; 0, -1: all."""
+    first = f.first_column[_first_chunk(f, batch)]
+    last = f.first_column[_last_chunk(f, batch)]
+    if (last - first + f.whole.size) * _FEW < f.n_features:
+        return first, last
+    return 0, -1
+
+
+@kernel
+def _set_point(f, batch, z, v, n_vectors):
+    """f.point = lanes of z, or of z and v, for the features of a batch."""
+    K, p, n_lanes = f.n_classes, f.n_features, n_vectors * f.n_classes
+    width = _width(n_lanes)
+    for k in range(width):
+        f.sums[k] = f.at_background[k] = 0.0
+    first, last = _columns_of(f, batch)
+    if last >= 0:
+        _pick(f, f.columns, first, last, z, v, n_lanes)
+        _pick(f, f.whole, 0, f.whole.size, z, v, n_lanes)
+        if f.background.size:
+            for k in range(n_lanes):
+                f.at_background[k] = (
+                    _dot(f.background, 0, z, k * p, p) if k < K
+                    else _dot(f.background, 0, v, (k - K) * p, p))
+        return
+    p_8 = _stride(f)
+    _stack(z, K, p, f.stacked, 0, p_8)
+    if n_vectors == 2:
+        _stack(v, K, p, f.stacked, K, p_8)
+    for c in range(n_lanes * p_8, width * p_8):
+        f.stacked[c] = 0.0
+    _transpose_all(f.stacked, 0, width, p_8, f.point)
+    if f.background.size:
+        _add_scores(f, -1, width)
+
+
+@kernel
+def _pick(f, columns, first, last, z, v, n_lanes):
+    """f.point = lanes of the features of some columns."""
+    K, p, width = f.n_classes, f.n_features, _width(n_lanes)
+    for c in range(first, last):
+        j = np.int64(columns[c])
+        for k in range(K):
+            f.point[j * width + k] = z[k * p + j]
+        for k in range(K, n_lanes):
+            f.point[j * width + k] = v[(k - K) * p + j]
+        for k in range(n_lanes, width):
+            f.point[j * width + k] = 0.0
+
+
+@kernel
+def _stack(z, K, p, stacked, row, p_8):
+    """Rows of stacked, from ``row`` on = the classes of z."""
     for k in range(K):
+        start, to, j = k * p, (row + k) * p_8, 0
+        while j + LANES <= p:
+            store(stacked, to + j, 0, 1, 1, load(z, start + j, 0, 1, 1))
+            j += LANES
+        while j < p_8:
+            stacked[to + j] = z[start + j] if j < p else 0.0
+            j += 1
+
+
+@kernel
+def _transpose_all(a, start, n_rows, n_columns, out):
+    """out (n_columns, n_rows) = the transpose of a from ``start`` on."""
+    for j in range(0, n_columns, LANES):
+        for k in range(0, n_rows, LANES):
+            store(out, j * n_rows + k, n_rows, LANES, 1, transpose(
+                load(a, start + k * n_columns + j, n_columns, LANES, 1)))
+
+
+@kernel
+def _dot(a, i, b, j, n):
+    """<a[i:i + n], b[j:j + n]>."""
+    total, k = 0.0, 0
+    if n >= 4 * LANES:
+        sums = spread(_ZERO, 0, 0, 4)
+        while k + 4 * LANES <= n:
+            sums = add_products(sums, load(a, i + k, 0, 1, 4),
+                                load(b, j + k, 0, 1, 4))
+            k += 4 * LANES
+        total = add_up(sums)
+    while k < n:
+        total += a[i + k] * b[j + k]
+        k += 1
+    return total
+
+
+@kernel
+def _set_scores(f, chunk, n_vectors):
+    """f.by_class = scores of the samples of a chunk, a row a lane."""
+    width, size = _width(n_vectors * f.n_classes), f.by_class.shape[1]
+    for k in range(0, width, LANES):
+        same = load(f.at_background, k, 0, 1, 1)
         for i in range(size):
-            out[k, i] = 0.0
-    for k in range(0, in_twos, 2):
-        a, b = k * p, (k + 1) * p
-        for j in range(0, in_fours, 4):
-            a0, a1, a2, a3 = (
-                z[a + j], z[a + j + 1], z[a + j + 2], z[a + j + 3])
-            b0, b1, b2, b3 = (
-                z[b + j], z[b + j + 1], z[b + j + 2], z[b + j + 3])
-            for i in range(size):
-                d0, d1 = rows[chunk, j, i], rows[chunk, j + 1, i]
-                d2, d3 = rows[chunk, j + 2, i], rows[chunk, j + 3, i]
-                out[k, i] += d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3
-                out[k + 1, i] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3
-    for k in range(K):
-        # Features that are left, and all of a class that is left.
-        for j in range(in_fours if k < in_twos else 0, p):
-            a0 = z[k * p + j]
-            for i in range(size):
-                out[k, i] += rows[chunk, j, i] * a0
+            store(f.scores, i * width + k, 0, 1, 1, same)
+    _add_scores(f, chunk, width)
+    _transpose_all(f.scores, 0, size, width, f.by_class)
 
 
 @kernel
-def _add_combinations(rows, chunk, weights, out):
-    """out[k] += rows[chunk] @ weights[k], out flattened by rows."""
-    p, size, K = rows.shape[1], rows.shape[2], weights.shape[0]
-    in_twos, classes_in_twos = p - p % 2, K - K % 2
-    for k in range(0, classes_in_twos, 2):
-        a, b = k * p, (k + 1) * p
-        for j in range(0, in_twos, 2):
-            s0 = s1 = t0 = t1 = 0.0
-            for i in range(size):
-                d0, d1 = rows[chunk, j, i], rows[chunk, j + 1, i]
-                s0 += d0 * weights[k, i]
-                s1 += d1 * weights[k, i]
-                t0 += d0 * weights[k + 1, i]
-                t1 += d1 * weights[k + 1, i]
-            out[a + j] += s0
-            out[a + j + 1] += s1
-            out[b + j] += t0
-            out[b + j + 1] += t1
-    for k in range(K):
-        for j in range(in_twos if k < classes_in_twos else 0, p):
-            s0 = 0.0
-            for i in range(size):
-                s0 += rows[chunk, j, i] * weights[k, i]
-            out[k * p + j] += s0
+def _set_lanes(f, row, n_lanes):
+    """f.scores = rows of f.by_class, as lanes."""
+    size = f.by_class.shape[1]
+    _transpose_all(
+        f.by_class, row * size, _width(n_lanes), size, f.scores)
 
 
-# Loops over exp are functions of their own: LLVM then inlines exp into them,
-# and vectorises it, which it does not in a larger function.
+@kernel
+def _combine(f, chunk, row, n_lanes):
+    """Add the combinations of a chunk, by weights that are f.by_class."""
+    _set_lanes(f, row, n_lanes)
+    _add_combinations(f, chunk, _width(n_lanes))
+
+
+@kernel
+def _take_combinations(f, batch, n_vectors, z, out, v, other):
+    """out = the penalty's part at z, and the sums of samples, which become 0.
+
+    The first lanes; those of the second vector likewise go to other, if there
+    are two.
+    """
+    K, n_lanes = f.n_classes, n_vectors * f.n_classes
+    first, last = _columns_of(f, batch)
+    if last < 0:
+        _stack_combinations(f, n_lanes)
+        _set_from_stack(f, z, 0, out)
+        if n_vectors == 2:
+            _set_from_stack(f, v, K, other)
+        return
+    _set_penalised(f, z, out)
+    _add_background(f, 0, 1.0, out)
+    if n_vectors == 2:
+        _set_penalised(f, v, other)
+        _add_background(f, K, 1.0, other)
+    second = 1.0 if n_vectors == 2 else 0.0
+    _put_back(f, f.columns, first, last, n_lanes, out, 1.0, other, second, K)
+    _put_back(f, f.whole, 0, f.whole.size, n_lanes, out, 1.0, other, second,
+              K)
+
+
+@kernel
+def _add_combination(f, batch, out, scale, average, average_scale):
+    """Add multiples of the sums of samples to out and average."""
+    K, p_8 = f.n_classes, _stride(f)
+    first, last = _columns_of(f, batch)
+    _add_background(f, 0, scale, out)
+    _add_background(f, 0, average_scale, average)
+    if last < 0:
+        _stack_combinations(f, K)
+        for k in range(K):
+            start = k * f.n_features
+            for j in range(f.n_features):
+                out[start + j] += scale * f.stacked[k * p_8 + j]
+            for j in range(f.n_features):
+                average[start + j] += average_scale * f.stacked[k * p_8 + j]
+        return
+    _put_back(f, f.columns, first, last, K, out, scale, average,
+              average_scale, 0)
+    _put_back(f, f.whole, 0, f.whole.size, K, out, scale, average,
+              average_scale, 0)
+
+
+@kernel
+def _stack_combinations(f, n_lanes):
+    """f.stacked = lanes of f.combination, which becomes 0."""
+    p_8, width = _stride(f), _width(n_lanes)
+    _transpose_all(f.combination, 0, p_8, width, f.stacked)
+    for c in range(p_8 * width):
+        f.combination[c] = 0.0
+
+
+@kernel
+def _set_from_stack(f, z, lane, out):
+    """out = the penalty's part at z, and sums of samples, from a lane on."""
+    p = f.n_features
+    for k in range(f.n_classes):
+        penalty, start = _class_penalty(f, k), k * p
+        row = (lane + k) * _stride(f)
+        if f.background.size:
+            s = f.sums[lane + k]
+            for j in range(p):
+                out[start + j] = (
+                    (penalty + f.per_feature[j]) * z[start + j]
+                    + f.stacked[row + j] + s * f.background[j])
+        else:
+            for j in range(p):
+                out[start + j] = (
+                    (penalty + f.per_feature[j]) * z[start + j]
+                    + f.stacked[row + j])
+
+
+@kernel
+def _put_back(f, columns, first, last, n_lanes, out, scale, other,
+              other_scale, lane):
+    """Add multiples of sums of samples, of the features of some columns.
+
+    To ``out`` from the first lanes, to ``other`` from ``lane`` on. They
+    become 0: chunks of a batch may share features.
+    """
+    K, p, width = f.n_classes, f.n_features, _width(n_lanes)
+    for c in range(first, last):
+        j = np.int64(columns[c])
+        start = j * width
+        for k in range(K):
+            out[k * p + j] += scale * f.combination[start + k]
+        if other_scale != 0.0:
+            for k in range(K):
+                other[k * p + j] += (
+                    other_scale * f.combination[start + lane + k])
+        for k in range(width):
+            f.combination[start + k] = 0.0
+
+
+@kernel
+def _add_background(f, lane, scale, out):
+    if f.background.size:
+        for k in range(f.n_classes):
+            s, start = scale * f.sums[lane + k], k * f.n_features
+            for j in range(f.n_features):
+                out[start + j] += s * f.background[j]
+
+
+# Samples of a chunk, a row of f.by_class a class: z in the first K rows, v in
+# the next. Loops over exp are functions of their own: LLVM then inlines exp
+# into them, and vectorises it, which it does not in a larger function.
 @kernel
 def _exp_shifted(scores, k, shift, total):
     """scores[k] = exp(scores[k] - shift), also added to total."""
@@ -157,11 +613,12 @@ def _exp_shifted(scores, k, shift, total):
 def _set_sigmoids(x, order, first, n, scale, weight, slope):
     """scale times sigma and sigma' of the entries of x of n samples."""
     for i in range(n):
-        u = x[order[first + i]]
-        e = exp(-abs(u))
+        weight[i] = x[order[first + i]]
+    for i in range(n):
+        e = exp(-abs(weight[i]))
         s = 1.0 / (1.0 + e)
-        weight[i] = scale * (s if u >= 0 else e * s)
         slope[i] = scale * e * s * s
+        weight[i] = scale * (s if weight[i] >= 0 else e * s)
     for i in range(n, weight.size):
         weight[i] = slope[i] = 0.0
 
@@ -169,80 +626,86 @@ def _set_sigmoids(x, order, first, n, scale, weight, slope):
 @kernel
 def _set_weights(f, chunk, x, scale):
     """f.weight and f.slope: scale times w_i and its derivative."""
+    first, n = _filled(f, chunk)
     if f.outer == 1:
-        _set_sigmoids(x, f.order, _first_sample(f, chunk),
-                      _n_filled(f, chunk), scale, f.weight, f.slope)
+        _set_sigmoids(x, f.order, first, n, scale, f.weight, f.slope)
     else:
         for i in range(f.weight.size):
-            f.weight[i] = scale
+            f.weight[i] = scale if i < n else 0.0
 
 
 @kernel
-def _set_probabilities(f, chunk, z):
-    """f.scores = softmax over classes; f.loss = losses of samples."""
-    _set_scores(f.rows, chunk, z, f.scores)
-    K, size = f.scores.shape
+def _set_probabilities(f, chunk, n_vectors):
+    """f.by_class = softmax over classes; see ``_set_losses``."""
+    _set_scores(f, chunk, n_vectors)
+    K, size = f.n_classes, f.by_class.shape[1]
     for i in range(size):
-        f.largest[i] = f.scores[0, i]
+        f.largest[i] = f.by_class[0, i]
         f.total[i] = 0.0
     for k in range(1, K):
         for i in range(size):
-            f.largest[i] = max(f.largest[i], f.scores[k, i])
+            f.largest[i] = max(f.largest[i], f.by_class[k, i])
     for i in range(size):
-        f.loss[i] = f.largest[i] - f.scores[max(f.labels[chunk, i], 0), i]
+        f.loss[i] = f.largest[i] - f.by_class[max(f.labels[chunk, i], 0), i]
     for k in range(K):
-        _exp_shifted(f.scores, k, f.largest, f.total)
+        _exp_shifted(f.by_class, k, f.largest, f.total)
     for i in range(size):
-        f.loss[i] += np.log(f.total[i])
-        f.total[i] = 1.0 / f.total[i]
+        f.own[i] = 1.0 / f.total[i]
     for k in range(K):
         for i in range(size):
-            f.scores[k, i] *= f.total[i]
+            f.by_class[k, i] *= f.own[i]
 
 
 @kernel
-def _set_hessian_products(f, chunk, v):
-    """f.products = w (diag(s) - s s') (scores of v), one column a sample.
+def _set_losses(f, n):
+    """Losses of n samples, after ``prepare``, to f.loss."""
+    for i in range(n):
+        f.loss[i] += np.log(f.total[i])
+
+
+@kernel
+def _set_hessian_products(f, chunk):
+    """Scores of v become w (diag(s) - s s') times them.
 
     After ``_set_probabilities``. f.own becomes the derivative of the losses
     along v, which the cross derivative needs.
     """
-    _set_scores(f.rows, chunk, v, f.products)
-    K, size = f.scores.shape
+    K, size = f.n_classes, f.by_class.shape[1]
     for i in range(size):
         f.own[i] = 0.0
     for k in range(K):
         for i in range(size):
-            f.own[i] += f.scores[k, i] * f.products[k, i]
+            f.own[i] += f.by_class[k, i] * f.by_class[K + k, i]
     for i in range(size):
-        f.largest[i] = f.products[max(f.labels[chunk, i], 0), i]
+        f.largest[i] = f.by_class[K + max(f.labels[chunk, i], 0), i]
     for k in range(K):
         for i in range(size):
-            f.products[k, i] = (f.weight[i] * f.scores[k, i]
-                                * (f.products[k, i] - f.own[i]))
+            f.by_class[K + k, i] = (f.weight[i] * f.by_class[k, i]
+                                    * (f.by_class[K + k, i] - f.own[i]))
     for i in range(size):
         f.own[i] -= f.largest[i]
 
 
 @kernel
 def _set_residuals(f, chunk):
-    """f.scores = w_i (s_i - e_{y_i}), from the probabilities s_i."""
-    K, size = f.scores.shape
+    """Probabilities s_i become w_i (s_i - e_{y_i})."""
+    K, size = f.n_classes, f.by_class.shape[1]
     for i in range(size):
-        f.scores[max(f.labels[chunk, i], 0), i] -= 1.0
+        f.by_class[max(f.labels[chunk, i], 0), i] -= 1.0
     for k in range(K):
         for i in range(size):
-            f.scores[k, i] *= f.weight[i]
+            f.by_class[k, i] *= f.weight[i]
 
 
 @kernel
 def _put(f, chunk, values, out):
     """Entries of out of the samples of a chunk: slope times values."""
-    first = _first_sample(f, chunk)
-    for i in range(_n_filled(f, chunk)):
+    first, n = _filled(f, chunk)
+    for i in range(n):
         out[f.order[first + i]] = f.slope[i] * values[i]
 
 
+# The penalty, and x where it is penalties.
 @kernel
 def _set_penalties(f, x):
     """f.r = r(x) where x is log-penalties."""
@@ -251,12 +714,10 @@ def _set_penalties(f, x):
 
 
 @kernel
-def _penalty(f, k, j):
-    """C + r_kj, after ``_set_penalties``."""
+def _class_penalty(f, k):
+    """C + r_k; what depends on the feature is f.per_feature."""
     if f.outer == 2:
         return f.ridge + f.r[k]
-    if f.outer == 3:
-        return f.ridge + f.r[j]
     if f.outer == 4:
         return f.ridge + f.r[0]
     return f.ridge
@@ -265,212 +726,229 @@ def _penalty(f, k, j):
 @kernel
 def _set_penalised(f, z, out):
     """out_kj = (C + r_kj) z_kj."""
-    p = f.rows.shape[1]
     for k in range(f.n_classes):
-        for j in range(p):
-            out[k * p + j] = _penalty(f, k, j) * z[k * p + j]
+        penalty, start = _class_penalty(f, k), k * f.n_features
+        for j in range(f.n_features):
+            out[start + j] = (penalty + f.per_feature[j]) * z[start + j]
 
 
 @kernel
 def _set_penalty_cross(f, z, v, scale, out):
     """out = scale times the derivative in x of sum_kj r_kj z_kj v_kj."""
-    p = f.rows.shape[1]
+    p = f.n_features
     for c in range(out.size):
         out[c] = 0.0
     if f.outer < 2:
         return
     for k in range(f.n_classes):
-        for j in range(p):
-            product = z[k * p + j] * v[k * p + j]
-            if f.outer == 2:
-                out[k] += product
-            elif f.outer == 3:
-                out[j] += product
-            else:
-                out[0] += product
+        if f.outer == 3:
+            for j in range(p):
+                out[j] += z[k * p + j] * v[k * p + j]
+        else:
+            out[k if f.outer == 2 else 0] += _dot(z, k * p, v, k * p, p)
     for c in range(out.size):
         out[c] *= scale * f.r[c]
 
 
 @kernel
+def _penalty_value(f, z):
+    """sum_kj (C + r_kj) z_kj^2."""
+    p, total = f.n_features, 0.0
+    for k in range(f.n_classes):
+        if f.outer == 3:
+            for j in range(p):
+                total += (f.ridge + f.r[j]) * z[k * p + j] ** 2
+        else:
+            total += _class_penalty(f, k) * _dot(z, k * p, z, k * p, p)
+    return total
+
+
+@kernel
+def _prepare(f, chunk, x, scale, n_vectors):
+    """Weights of the samples of a chunk in the derivatives, in f.by_class.
+
+    Those in the gradient, and with two vectors those in the Hessian product.
+    Also sets f.weight, f.slope, and with two vectors f.own.
+    """
+    _set_weights(f, chunk, x, scale)
+    _set_probabilities(f, chunk, n_vectors)
+    if n_vectors == 2:
+        _set_hessian_products(f, chunk)
+    _set_residuals(f, chunk)
+
+
+# The oracles.
+@kernel
 def _value(f, batch, z, x):
-    total = penalty = 0.0
-    scale = batch_weight(f, batch)
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, chunk, x, scale)
-        _set_probabilities(f, chunk, z)
-        for i in range(_n_filled(f, chunk)):
+    total, scale = 0.0, batch_weight(f, batch)
+    set_point(f, (batch, z, z, 1))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        prepare(f, (chunk, x, scale, 1))
+        n = _filled(f, chunk)[1]
+        _set_losses(f, n)
+        for i in range(n):
             total += f.weight[i] * f.loss[i]
     _set_penalties(f, x)
-    p = f.rows.shape[1]
-    for k in range(f.n_classes):
-        for j in range(p):
-            penalty += _penalty(f, k, j) * z[k * p + j] ** 2
-    return total + 0.5 * penalty
+    return total + 0.5 * _penalty_value(f, z)
 
 
 @kernel
 def _grad_z(f, batch, z, x, out):
+    K, scale = f.n_classes, batch_weight(f, batch)
+    set_point(f, (batch, z, z, 1))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        prepare(f, (chunk, x, scale, 1))
+        combine(f, (chunk, 0, K))
     _set_penalties(f, x)
-    _set_penalised(f, z, out)
-    scale = batch_weight(f, batch)
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, chunk, x, scale)
-        _set_probabilities(f, chunk, z)
-        _set_residuals(f, chunk)
-        _add_combinations(f.rows, chunk, f.scores, out)
+    take_combinations(f, (batch, 1, z, out, z, out))
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @kernel
 def _grad_x(f, batch, z, x, out):
     _set_penalties(f, x)
-    _set_penalty_cross(f, z, z, 0.5, out)
+    set_penalty_cross(f, (z, z, 0.5, out))
     # Weights: the entries of the samples of the batch, and no others.
     if f.outer == 1:
         scale = batch_weight(f, batch)
-        for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-            _set_weights(f, chunk, x, scale)
-            _set_probabilities(f, chunk, z)
+        set_point(f, (batch, z, z, 1))
+        for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+            prepare(f, (chunk, x, scale, 1))
+            _set_losses(f, _filled(f, chunk)[1])
             _put(f, chunk, f.loss, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @kernel
 def _hvp(f, batch, z, x, v, out):
+    K, scale = f.n_classes, batch_weight(f, batch)
+    set_point(f, (batch, z, v, 2))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        prepare(f, (chunk, x, scale, 2))
+        combine(f, (chunk, K, K))
     _set_penalties(f, x)
-    _set_penalised(f, v, out)
-    scale = batch_weight(f, batch)
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, chunk, x, scale)
-        _set_probabilities(f, chunk, z)
-        _set_hessian_products(f, chunk, v)
-        _add_combinations(f.rows, chunk, f.products, out)
+    take_combinations(f, (batch, 1, v, out, v, out))
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @kernel
 def _cross(f, batch, z, x, v, out):
     _set_penalties(f, x)
-    _set_penalty_cross(f, z, v, 1.0, out)
+    set_penalty_cross(f, (z, v, 1.0, out))
     if f.outer == 1:
         scale = batch_weight(f, batch)
-        for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-            _set_weights(f, chunk, x, scale)
-            _set_probabilities(f, chunk, z)
-            _set_hessian_products(f, chunk, v)
+        set_point(f, (batch, z, v, 2))
+        for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+            prepare(f, (chunk, x, scale, 2))
             _put(f, chunk, f.own, out)
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
 @kernel
 def _gradients(f, batch, z, x, out_z, out_x):
+    K, scale = f.n_classes, batch_weight(f, batch)
     _set_penalties(f, x)
-    _set_penalised(f, z, out_z)
-    _set_penalty_cross(f, z, z, 0.5, out_x)
-    scale = batch_weight(f, batch)
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, chunk, x, scale)
-        _set_probabilities(f, chunk, z)
+    set_penalty_cross(f, (z, z, 0.5, out_x))
+    set_point(f, (batch, z, z, 1))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        prepare(f, (chunk, x, scale, 1))
         if f.outer == 1:
+            _set_losses(f, _filled(f, chunk)[1])
             _put(f, chunk, f.loss, out_x)
-        _set_residuals(f, chunk)
-        _add_combinations(f.rows, chunk, f.scores, out_z)
+        combine(f, (chunk, 0, K))
+    take_combinations(f, (batch, 1, z, out_z, z, out_z))
     f.oracle_calls[0] += 2 * batch_size_of(f, batch)
 
 
 @kernel
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
+    K, scale = f.n_classes, batch_weight(f, batch)
     _set_penalties(f, x)
-    _set_penalised(f, z, out_grad)
-    _set_penalised(f, v, out_hvp)
-    _set_penalty_cross(f, z, v, 1.0, out_cross)
-    scale = batch_weight(f, batch)
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        _set_weights(f, chunk, x, scale)
-        _set_probabilities(f, chunk, z)
-        _set_hessian_products(f, chunk, v)
+    set_penalty_cross(f, (z, v, 1.0, out_cross))
+    set_point(f, (batch, z, v, 2))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        prepare(f, (chunk, x, scale, 2))
         if f.outer == 1:
             _put(f, chunk, f.own, out_cross)
-        _add_combinations(f.rows, chunk, f.products, out_hvp)
-        _set_residuals(f, chunk)
-        _add_combinations(f.rows, chunk, f.scores, out_grad)
+        combine(f, (chunk, 0, 2 * K))
+    take_combinations(f, (batch, 2, z, out_grad, v, out_hvp))
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
 # The oracles by sample: the samples enter the derivatives in z through one
 # number a class, those in x through their own entry of x or not at all.
 @kernel
-def _keep(values, first, n, out):
-    """out[first:first + n] = values (K, chunk_size), transposed."""
+def _keep(f, n, lane, width, first, out):
+    """Rows of out, from the first on = lanes of the samples of a chunk."""
     for i in range(n):
-        for k in range(values.shape[0]):
-            out[first + i, k] = values[k, i]
+        for k in range(f.n_classes):
+            out[first + i, k] = f.scores[i * width + lane + k]
 
 
 @kernel
 def _keep_entries(f, values, first, n, out):
-    """out[first:first + n] = slope times values, where x is weights."""
-    if f.outer == 1:
-        for i in range(n):
-            out[first + i, 0] = f.slope[i] * values[i]
+    """Rows of out, from the first on = slope times values."""
+    for i in range(n):
+        out[first + i, 0] = f.slope[i] * values[i]
 
 
 @kernel
 def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
                           out_hvp, out_cross):
+    K, place = f.n_classes, 0
     _set_penalties(f, x)
-    _set_penalised(f, z, out_grad)
-    _set_penalised(f, v, out_hvp)
-    _set_penalty_cross(f, z, v, 1.0, out_cross)
-    first = 0
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        n = _n_filled(f, chunk)
-        _set_weights(f, chunk, x, 1.0)
-        _set_probabilities(f, chunk, z)
-        _set_hessian_products(f, chunk, v)
-        _keep(f.products, first, n, w_hvp)
-        _keep_entries(f, f.own, first, n, w_cross)
-        _set_residuals(f, chunk)
-        _keep(f.scores, first, n, w_grad)
-        first += n
+    set_penalised(f, (z, out_grad))
+    set_penalised(f, (v, out_hvp))
+    set_penalty_cross(f, (z, v, 1.0, out_cross))
+    set_point(f, (batch, z, v, 2))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        n = _filled(f, chunk)[1]
+        prepare(f, (chunk, x, 1.0, 2))
+        if f.outer == 1:
+            _keep_entries(f, f.own, place, n, w_cross)
+        _set_lanes(f, 0, 2 * K)
+        _keep(f, n, 0, _width(2 * K), place, w_grad)
+        _keep(f, n, K, _width(2 * K), place, w_hvp)
+        place += n
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
 @kernel
 def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
+    K, place = f.n_classes, 0
     _set_penalties(f, x)
-    _set_penalised(f, z, out_z)
-    _set_penalty_cross(f, z, z, 0.5, out_x)
-    first = 0
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        n = _n_filled(f, chunk)
-        _set_weights(f, chunk, x, 1.0)
-        _set_probabilities(f, chunk, z)
-        _keep_entries(f, f.loss, first, n, w_x)
-        _set_residuals(f, chunk)
-        _keep(f.scores, first, n, w_grad)
-        first += n
+    set_penalised(f, (z, out_z))
+    set_penalty_cross(f, (z, z, 0.5, out_x))
+    set_point(f, (batch, z, z, 1))
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        n = _filled(f, chunk)[1]
+        prepare(f, (chunk, x, 1.0, 1))
+        if f.outer == 1:
+            _set_losses(f, n)
+            _keep_entries(f, f.loss, place, n, w_x)
+        _set_lanes(f, 0, K)
+        _keep(f, n, 0, _width(K), place, w_grad)
+        place += n
     f.oracle_calls[0] += 2 * batch_size_of(f, batch)
 
 
 @kernel
 def _add_samples(f, batch, weights, out, average):
-    scale, first = batch_weight(f, batch), 0
-    for c in range(out.size):
-        f.combination[c] = 0.0
-    for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
-        n = _n_filled(f, chunk)
-        for k in range(f.n_classes):
-            for i in range(n):
-                f.scores[k, i] = weights[first + i, k]
-            for i in range(n, f.scores.shape[1]):
-                f.scores[k, i] = 0.0
-        _add_combinations(f.rows, chunk, f.scores, f.combination)
-        first += n
-    for c in range(out.size):
-        out[c] += scale * f.combination[c]
-        average[c] += f.combination[c] / f.n_samples
+    K, place, width = f.n_classes, 0, _width(f.n_classes)
+    for k in range(width):
+        f.sums[k] = 0.0
+    for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
+        n = _filled(f, chunk)[1]
+        for i in range(f.chunk_size):
+            for k in range(width):
+                f.scores[i * width + k] = 0.0
+        for i in range(n):
+            for k in range(K):
+                f.scores[i * width + k] = weights[place + i, k]
+        _add_combinations(f, chunk, width)
+        place += n
+    add_combination(f, (batch, out, batch_weight(f, batch), average,
+                        1.0 / f.n_samples))
 
 
 @kernel
@@ -478,9 +956,9 @@ def _add_entries(f, batch, weights, out, average):
     scale, first = batch_weight(f, batch), max(batch, 0) * f.batch_size
     if f.outer == 1:
         for i in range(batch_size_of(f, batch)):
-            entry = f.order[first + i]
-            out[entry] += scale * weights[i, 0]
-            average[entry] += weights[i, 0] / f.n_samples
+            sample = f.order[first + i]
+            out[sample] += scale * weights[i, 0]
+            average[sample] += weights[i, 0] / f.n_samples
 
 
 @kernel
