@@ -47,15 +47,18 @@ class Objective(NamesFiles, BaseObjective):
     test_dataset_name = "quadratic"
     test_config = {"max_seconds": 0.1}
 
-    def skip(self, problem, reason):
+    def skip(self, problem=None, reason=None, **other):
         """Why there is nothing to run: no data, or a bad parameter."""
         try:
             checks.positive("max_seconds", self.max_seconds)
         except ValueError as error:
             return True, str(error)
+        if problem is None and reason is None:
+            reason = (f"get_data has {', '.join(other) or 'nothing'}, and no "
+                      "problem: datasets inherit from BilevelDataset")
         return problem is None, reason
 
-    def set_data(self, problem, reason):
+    def set_data(self, problem, reason=None):
         self.problem = problem
 
     def get_objective(self):

@@ -148,13 +148,28 @@ class Dataset(BilevelDataset):
 '''
 
 
+FOREIGN = '''
+from benchopt import BaseDataset
+
+
+class Dataset(BaseDataset):
+    name = "foreign"
+
+    def get_data(self):
+        return {"X": 1, "y": 2}
+'''
+
+
 def test_the_run_goes_on(tmp_path):
     suite = copy_suite(tmp_path / "suite")
     (suite / "datasets" / "broken.py").write_text(BROKEN)
+    (suite / "datasets" / "foreign.py").write_text(FOREIGN)
     code, text = run(
         ["-m", "benchopt", "run", ".", "-s", "SOBA", "-n", "2", "--no-plot",
-         "-d", "broken", "-d", "quadratic[n_inner=64,n_outer=64]"], suite)
+         "-d", "broken", "-d", "foreign", "-d",
+         "quadratic[n_inner=64,n_outer=64]"], suite)
     assert code == 0, text
+    assert "Reason: get_data has X, y, and no problem" in text
     assert "Reason: broken: KeyError: 'y'" in text
     assert len(re.findall("Traceback", text)) == 1 and '{"X": None}' in text
     assert "done" in text.partition("quadratic")[2], text
