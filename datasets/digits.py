@@ -1,6 +1,4 @@
-from sklearn.datasets import load_digits
-
-from benchmark_utils import checks
+from benchmark_utils import handwritten
 from benchmark_utils.dataset import BilevelDataset
 from benchmark_utils.images import cleaning_problem
 
@@ -41,19 +39,6 @@ class Dataset(BilevelDataset):
     test_config = {"n_train": 120, "n_validation": 100}
 
     def get_problem(self):
-        X, y = load_digits(return_X_y=True)
-        checks.positive_int("n_train", self.n_train)
-        checks.positive_int("n_validation", self.n_validation)
-        n_labelled = self.n_train + self.n_validation
-        if n_labelled >= len(y):
-            raise ValueError(
-                f"n_train + n_validation={n_labelled} is not valid: fewer "
-                f"than the {len(y)} images are needed, to leave a test set")
         rng = self.random_generator()
-        order = rng.permutation(len(y))
-        parts = [
-            (X[rows], y[rows])
-            for rows in (order[:self.n_train],
-                         order[self.n_train:n_labelled],
-                         order[n_labelled:])]
+        parts = handwritten.digits(self.n_train, self.n_validation, rng)
         return cleaning_problem(*parts, self.ratio, self.ridge, 10, rng)

@@ -2,6 +2,7 @@
 import mpmath
 import numpy as np
 import pytest
+from benchopt.utils.run_context import RunContext
 from harness import DATASETS, make_problem, make_solver, run_solver
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from scipy.differentiate import derivative
 from sklearn.linear_model import LogisticRegression as SklearnLogistic
 from sklearn.metrics import roc_auc_score
 
-from benchmark_utils import reference
+from benchmark_utils import handwritten, reference
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.derivatives import check_function, check_problem
@@ -318,21 +319,25 @@ def test_a_class_without_samples_is_allowed(rng):
 
 # Data that cannot be had here: the datasets on stand-ins of their shape.
 def reason(name, **parameters):
-    return DATASETS[name].get_instance(**parameters).get_data()["reason"]
+    dataset = DATASETS[name].get_instance(**parameters)
+    RunContext().set_run_context(
+        "objective", dataset, "solver", repetition=0, base_seed=0)
+    return dataset.get_data()["reason"]
 
 
 @pytest.fixture
 def mnist(tmp_path, monkeypatch):
     """A local copy with fewer images."""
     module = DATASETS["mnist"].get_problem.__globals__
-    for size, n in {"N_TRAIN": 40, "N_VALIDATION": 30, "N_TEST": 20}.items():
+    for size, n in {"N_TRAIN": 40, "N_VALIDATION": 30}.items():
         monkeypatch.setitem(module, size, n)
-    monkeypatch.setattr(DATASETS["mnist"], "shape", (100, 784))
+    monkeypatch.setattr(handwritten, "MNIST_N_TEST", 20)
+    monkeypatch.setattr(handwritten, "MNIST_SHAPE", (100, 784))
     rng = np.random.default_rng(0)
     file = tmp_path / "mnist.npz"
     np.savez(file, X=rng.integers(256, size=(100, 784), dtype=np.uint8),
              y=rng.integers(10, size=100))
-    monkeypatch.setitem(module, "data_path", lambda key: file)
+    monkeypatch.setattr(handwritten, "data_path", lambda key: file)
     return file
 
 
@@ -354,8 +359,7 @@ def test_mnist_of_openml_has_labels_as_strings(mnist, monkeypatch):
     with np.load(mnist) as arrays:
         X, y = arrays["X"], arrays["y"].astype(str).astype(object)
     mnist.unlink()
-    module = DATASETS["mnist"].get_problem.__globals__
-    monkeypatch.setitem(module, "fetch_openml", lambda *_, **__: (X, y))
+    monkeypatch.setattr(handwritten, "fetch_openml", lambda *_, **__: (X, y))
     assert make_problem("mnist", download=True).inner.y.dtype == np.int64
 
 
@@ -363,17 +367,17 @@ def test_mnist_of_openml_has_labels_as_strings(mnist, monkeypatch):
     ("mnist", "fetch_openml"), ("covtype", "fetch_covtype")])
 def test_no_data_and_no_network(name, fetcher, tmp_path, monkeypatch):
     """Skipped with a reason, and nothing raised."""
-    module = DATASETS[name].get_problem.__globals__
-
     def fail(*_, download_if_missing=True, **__):
         raise RuntimeError("name resolution failed" if download_if_missing
                            else "no data")
 
-    monkeypatch.setitem(module, fetcher, fail)
     if name == "mnist":
-        monkeypatch.setitem(
-            module, "data_path", lambda key: tmp_path / "no")
+        monkeypatch.setattr(handwritten, fetcher, fail)
+        monkeypatch.setattr(
+            handwritten, "data_path", lambda key: tmp_path / "no")
     else:
+        monkeypatch.setitem(
+            DATASETS[name].get_problem.__globals__, fetcher, fail)
         monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     assert f"{name}[download=True]" in reason(name)
     assert "name resolution failed" in reason(name, download=True)
