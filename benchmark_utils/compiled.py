@@ -152,6 +152,47 @@ def exp(x):
     return p * first * second
 
 
+# Without "reassoc", as ``exp``.
+@_cached
+@njit(fastmath={"contract"}, error_model="numpy")
+def tanh(u):
+    """Hyperbolic tangent that LLVM can vectorise.
+
+    Within 3 ulp of the exact value for any float64, near 0 too, where it is
+    u and not a difference of numbers near 1; NaN gives NaN.
+
+    Notes
+    -----
+    tanh(u) = t / (t + 2) with t = e^{2u} - 1 for u >= 0, where nothing
+    cancels. As in ``exp``, 2u = k log 2 + r, but the polynomial is that of
+    e^r - 1, so that t = 2^k (e^r - 1) + (2^k - 1). From 20 on tanh rounds to
+    1.
+    """
+    y = abs(u)
+    y = 40.0 if y > 20.0 else y + y
+    shifted = y * 1.4426950408889634 + 6755399441055744.0
+    k = shifted - 6755399441055744.0
+    r = (y - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
+    p = 1.0 / 6227020800.0
+    p = p * r + 1.0 / 479001600.0
+    p = p * r + 1.0 / 39916800.0
+    p = p * r + 1.0 / 3628800.0
+    p = p * r + 1.0 / 362880.0
+    p = p * r + 1.0 / 40320.0
+    p = p * r + 1.0 / 5040.0
+    p = p * r + 1.0 / 720.0
+    p = p * r + 1.0 / 120.0
+    p = p * r + 1.0 / 24.0
+    p = p * r + 1.0 / 6.0
+    p = p * r + 0.5
+    p = p * (r * r) + r
+    n = np.float64(shifted).view(np.int64) - np.int64(4843621399236968448)
+    power = np.int64((n + 1023) << 52).view(np.float64)
+    t = power * p + (power - 1.0)
+    h = t / (t + 2.0)
+    return h if u >= 0.0 else -h
+
+
 @kernel
 def exp_all(x, out):
     """out = e^x, entry by entry (both 1-D).
