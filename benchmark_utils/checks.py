@@ -301,3 +301,25 @@ def labelled_samples(name, X, y, n_classes):
         raise _error(f"{name} y", f"classes {wrong}",
                      f"integers from 0 to {n_classes - 1} are needed")
     return X, y.astype(np.int64)
+
+
+def regression_samples(name, X, y):
+    """Check features and real targets.
+
+    Parameters
+    ----------
+    name : str
+        Which data this is, for the error.
+    X : array-like, shape (n_samples, n_features)
+    y : array-like of numbers, shape (n_samples,)
+
+    Returns
+    -------
+    X : array of float64, shape (n_samples, n_features)
+    y : array of float64, shape (n_samples,)
+    """
+    X, y = _finite_samples(name, X, y)
+    if y.dtype.kind not in "iuf":
+        raise _error(f"{name} y", f"entries of type {y.dtype}",
+                     "real numbers are needed")
+    return X, y.astype(float)
