@@ -8,6 +8,9 @@ from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.exact_oracles import ExactOracles
 from benchmark_utils.methods.solver import BilevelSolver
 
+# Most entries of x: with more, the trials that there is time for tell nothing.
+MAX_OUTER_DIM = 1000
+
 
 def check_box(name, value):
     """Check that a parameter is a pair of numbers, lower < upper.
@@ -54,6 +57,15 @@ class BlackBoxSolver(BilevelSolver):
         "tolerance": checks.positive,
     }
     eval_freq = 1
+
+    def skip(self, problem):
+        """Why there is nothing to be found by values of h alone."""
+        if problem.outer_dim > MAX_OUTER_DIM:
+            return True, (
+                f"{self.name} knows h by its values alone: at most "
+                f"{MAX_OUTER_DIM} outer variables are allowed, the problem "
+                f"has {problem.outer_dim}")
+        return False, None
 
     def start(self):
         self.exact = ExactOracles(self.G, self.F, self.z)
