@@ -41,6 +41,13 @@ def cleaning():
 
 
 @pytest.fixture
+def hyper_representation():
+    """Few hidden units on small images: F depends on x also directly."""
+    return make_problem(
+        "hyper_representation", n_hidden=3, n_train=50, n_validation=60)
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 

@@ -37,6 +37,8 @@ CHOICES = {
     "tol_decrease": ["exponential", "quadratic", "cubic"],
     "reg_parametrization": ["exponential", "linear"],
     "box": [(-10.0, 10.0), (0, 1), (-1e3, 1e3), (-1e-3, 5.0)],
+    "data": ["digits", "regression"],
+    "activation": ["tanh", "linear"],
     "normalize": [True, False],
     "prob": [None, 0.3, 1.0, 1],
     "batch_size": [1, 2, 5, 12, 13, 64, 1000, "full", "half"],

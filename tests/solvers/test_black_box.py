@@ -102,6 +102,16 @@ def test_failures_are_survived(name, quadratic, monkeypatch):
                    result["outer_var"])["value"] < 0.9 * start
 
 
+@pytest.mark.parametrize("n_hidden, skipped", [(15, False), (16, True)])
+def test_more_outer_variables_than_a_thousand_are_skipped(
+        name, n_hidden, skipped):
+    problem = make_problem("hyper_representation", n_hidden=n_hidden)
+    skip, reason = SOLVERS[name].get_instance().skip(problem=problem)
+    assert skip == skipped
+    if skip:
+        assert "at most 1000" in reason and "1040" in reason
+
+
 @pytest.mark.parametrize("box", [
     (1.0, 1.0), (2.0, -2.0), (0.0, np.inf), (np.nan, 1.0), (1.0,), 3.0,
     "ab", None, (0.0, 1.0, 2.0)])

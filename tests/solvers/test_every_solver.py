@@ -9,7 +9,8 @@ from scipy import sparse
 
 from benchmark_utils.reference import metrics
 
-PROBLEMS = ["quadratic", "logistic", "sparse_logistic", "cleaning"]
+PROBLEMS = ["quadratic", "logistic", "sparse_logistic", "cleaning",
+            "hyper_representation"]
 # step_size is where these start, and they find the others themselves.
 FIRST_STEP_ONLY = ["D-TFBO", "S-TFBO"]
 SMALL = {"batch_size": 8, "eval_freq": 4}
@@ -75,15 +76,17 @@ def test_warm_up_leaves_no_trace(name, problem):
     assert same(run_solver(cold, 12), run_solver(warm, 12))
 
 
-def test_nothing_is_compiled_while_timed(name, quadratic, logistic,
-                                         sparse_logistic, cleaning):
+def test_nothing_is_compiled_while_timed(
+        name, quadratic, logistic, sparse_logistic, cleaning,
+        hyper_representation):
     """One solver on one dataset after the other, as in a benchopt run."""
     solver = make_solver(name, quadratic, **small(name))
     compiled = [
         function for function in vars(sys.modules[type(solver).__module__])
         .values() if isinstance(function, Dispatcher)
     ]
-    for problem in (quadratic, logistic, sparse_logistic, cleaning):
+    for problem in (quadratic, logistic, sparse_logistic, cleaning,
+                    hyper_representation):
         set_solver(solver, problem)
         solver.warm_up()
         solver.pre_run_hook(None)
