@@ -9,7 +9,7 @@ import pytest
 from benchopt.utils.run_context import RunContext
 from harness import DATASETS, copy_suite, make_problem, run
 
-from benchmark_utils import libsvm
+from benchmark_utils import handwritten, libsvm
 from benchmark_utils.digest import digest
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.problem import BilevelProblem
@@ -27,7 +27,8 @@ def key(dataset, **parameters):
     return read(DATASETS[dataset].get_instance(**parameters))
 
 
-@pytest.mark.parametrize("name", ["quadratic", "simulated_logistic", "digits"])
+@pytest.mark.parametrize("name", [
+    "quadratic", "simulated_logistic", "digits", "hyper_representation"])
 def test_the_same_data_has_the_same_key(name):
     small = DATASETS[name].test_config
     dataset = DATASETS[name].get_instance(**small)
@@ -134,10 +135,11 @@ def test_another_file_is_another_key_of_libsvm(monkeypatch, tmp_path):
 
 def test_another_file_is_another_key_of_mnist(monkeypatch, tmp_path):
     module = DATASETS["mnist"].get_problem.__globals__
-    monkeypatch.setitem(module, "data_path", lambda key: tmp_path / "m.npz")
-    monkeypatch.setattr(DATASETS["mnist"], "shape", (60, 4))
-    for size in ("N_TRAIN", "N_VALIDATION", "N_TEST"):
+    for size in ("N_TRAIN", "N_VALIDATION"):
         monkeypatch.setitem(module, size, 20)
+    for name, value in [("data_path", lambda key: tmp_path / "m.npz"),
+                        ("MNIST_SHAPE", (60, 4)), ("MNIST_N_TEST", 20)]:
+        monkeypatch.setattr(handwritten, name, value)
     X = np.random.default_rng(0).integers(256, size=(60, 4))
     y = np.arange(60) % 10
     keys = []
