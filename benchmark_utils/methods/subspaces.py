@@ -10,25 +10,35 @@ from benchmark_utils.methods.linear_systems import dot
 _NOTHING = 1e-12
 
 
-def krylov_space(p, memory):
+def krylov_space(p, memory, m):
     """What ``krylov_step`` carries, at the start.
 
     Parameters
     ----------
     p : int
     memory : int
-        Vectors of the space, at most; more than p are not made.
+        Vectors of the space that there is room for; for p at most.
+    m : int
+        Vectors at which to restart, to begin with.
 
     Returns
     -------
     tuple of arrays
-        v_bar and H v_bar (p,), the basis Q (m, p), the tridiagonal matrix T,
-        as its diagonal (m,) and what is beside it (m + 1,), and how many
-        vectors of Q are in use (1,).
+        v_bar and H v_bar (p,), the basis Q (memory, p), the tridiagonal matrix
+        T, as its diagonal (memory,) and what is beside it (memory + 1,), and
+        how many vectors of Q are in use, and m (2,).
     """
-    m = min(memory, p)
-    return (np.zeros(p), np.zeros(p), np.zeros((m, p)), np.zeros(m),
-            np.zeros(m + 1), np.zeros(1, np.int64))
+    memory = min(memory, p)
+    return (np.zeros(p), np.zeros(p), np.zeros((memory, p)),
+            np.zeros(memory), np.zeros(memory + 1),
+            np.array([0, min(m, memory)], np.int64))
+
+
+@kernel
+def grow(space, factor):
+    """Let m be ``factor`` times what it is, rounded up, within memory."""
+    sizes = space[5]
+    sizes[1] = min(space[3].size, np.int64(np.ceil(factor * sizes[1])))
 
 
 @kernel
@@ -79,8 +89,9 @@ def krylov_step(G, z, x, f1, v, space, u, s, pivots):
     are made by Lanczos' method, one vector a call, each with the H of that
     call (Yang, Gao, Yuan, ICLR 2025). For one H this is conjugate gradient
     from v_bar, step by step. One product with H, two at a restart: that is
-    when Q is full, when H maps its span to itself, and when T is not positive
-    definite, as H may have changed (then v is from its leading part that is).
+    when Q has m vectors, when H maps its span to itself, and when T is not
+    positive definite, as H may have changed (then v is from its leading part
+    that is).
 
     Parameters
     ----------
@@ -96,9 +107,9 @@ def krylov_step(G, z, x, f1, v, space, u, s, pivots):
     u, s, pivots : array of float64, shape (p,), (m,), (m,)
         Scratch space.
     """
-    v_bar, H_v_bar, Q, a, b, used = space
-    k = used[0]
-    used[0] = 0
+    v_bar, H_v_bar, Q, a, b, sizes = space
+    k = sizes[0]
+    sizes[0] = 0
     if k == 0:
         assign(v_bar, v)
         hvp(G, FULL, z, x, v_bar, H_v_bar)
@@ -125,9 +136,9 @@ def krylov_step(G, z, x, f1, v, space, u, s, pivots):
 
     descend(u, a[k], Q[k])
     norm = np.sqrt(dot(u, u))
-    if (k + 1 < a.size and size == k + 1
+    if (k + 1 < sizes[1] and size == k + 1
             and norm > _NOTHING * np.sqrt(before)):
-        used[0], b[k + 1] = k + 1, norm
+        sizes[0], b[k + 1] = k + 1, norm
         for c in range(v.size):
             Q[k + 1, c] = u[c] / norm
 

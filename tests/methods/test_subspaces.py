@@ -7,6 +7,7 @@ from benchmark_utils.methods import subspaces
 from benchmark_utils.methods.linear_systems import conjugate_gradient
 from benchmark_utils.methods.subspaces import krylov_space
 
+grow = from_python(subspaces.grow)
 krylov = from_python(subspaces.krylov_step)
 planar = from_python(subspaces.planar_step)
 solve_tridiagonal = from_python(subspaces.solve_tridiagonal)
@@ -24,7 +25,7 @@ def system(request, rng):
 
 def krylov_steps(G, z, x, f1, v, memory, n_steps):
     """v after each step."""
-    space, v = krylov_space(v.size, memory), v.copy()
+    space, v = krylov_space(v.size, memory, memory), v.copy()
     m = space[3].size
     scratch = np.full_like(v, np.nan), np.full(m, np.nan), np.full(m, np.nan)
     results = []
@@ -96,7 +97,7 @@ def test_right_hand_side_and_hessian_of_the_day(logistic, rng):
     """The formula, where H and f1 change from step to step."""
     p = logistic.inner_dim
     G, _ = logistic.batches("full")
-    v, space = rng.standard_normal(p), krylov_space(p, 4)
+    v, space = rng.standard_normal(p), krylov_space(p, 4, 4)
     scratch = np.empty(p), np.empty(4), np.empty(4)
     expected = v.copy()
     for k in range(4):
@@ -121,6 +122,18 @@ def test_right_hand_side_and_hessian_of_the_day(logistic, rng):
         u = u - (q @ u) * q
         last, beta = q, np.linalg.norm(u)
         q = u / beta
+
+
+@pytest.mark.parametrize("memory, m, expected", [
+    (10, 1, [1, 2, 3, 4, 6, 8, 10, 10]), (3, 1, [1, 2, 3, 3, 3, 3, 3, 3]),
+    (4, 9, [4] * 8), (50, 1, [1, 2, 3, 4, 6, 6, 6, 6])])
+def test_sizes_of_a_growing_space(memory, m, expected):
+    space, sizes = krylov_space(6, memory, m), []
+    for _ in range(8):
+        sizes.append(space[5][1])
+        grow(space, 1.3)
+    # The room is for p = 6 vectors at most.
+    assert sizes == [min(size, 6) for size in expected]
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -150,7 +163,7 @@ def test_a_space_that_is_not_positive_definite_is_left(quadratic, rng):
     G, _ = quadratic.batches("full")
     z, x = quadratic.inner_start, quadratic.outer_start
     f1, v, p = rng.standard_normal(4), rng.standard_normal(4), 4
-    space = krylov_space(p, 4)
+    space = krylov_space(p, 4, 4)
     scratch = np.empty(p), np.empty(4), np.empty(4)
     krylov(G, z, x, f1, v, space, *scratch)
     first = v.copy()

@@ -59,7 +59,8 @@ def test_iterations_match_the_formula(request, name, subspace):
     gamma = 0.2 if name == "quadratic" else 2.0
     solver = make_solver(
         "LancBiO", problem, step_size=0.4, outer_ratio=0.4 / gamma,
-        n_inner_steps=3, subspace=subspace, memory=3, eval_freq=1)
+        n_inner_steps=3, subspace=subspace, first_memory=3, memory=3,
+        eval_freq=1)
     result = run_solver(solver, 8)
 
     adjoint = (krylov_adjoint(3) if subspace == "LancBiO"
@@ -81,8 +82,9 @@ def test_iterations_match_the_formula(request, name, subspace):
     # Eight, and one more for each restart, at 0, 3 and 6; 3 an iteration.
     ("LancBiO", 8 + 3), ("SubBiO", 3 * 8)])
 def test_oracle_calls_by_hand(quadratic, subspace, products):
-    solver = make_solver("LancBiO", quadratic, n_inner_steps=2, memory=3,
-                         subspace=subspace, step_size=0.5, eval_freq=1)
+    solver = make_solver("LancBiO", quadratic, n_inner_steps=2, first_memory=3,
+                         memory=3, subspace=subspace, step_size=0.5,
+                         eval_freq=1)
     result = run_solver(solver, 8)
     inner, outer = products + 8 * (2 + 1), 8 * 2
     assert result["oracle_calls"] == 24 * inner + 32 * outer
@@ -104,15 +106,30 @@ def test_with_z_and_x_at_rest_it_is_conjugate_gradient(logistic):
     """v itself, of the solver: m iterations are m steps from v = 0."""
     solver = make_solver(
         "LancBiO", logistic, step_size=1e-300, outer_ratio=1.0,
-        n_inner_steps=1, memory=6, eval_freq=1)
+        n_inner_steps=1, first_memory=6, memory=6, eval_freq=1)
     run_solver(solver, 6)
     H = logistic.inner.hessian(logistic.inner_start, logistic.outer_start)
     f1 = logistic.outer.grad_z(logistic.inner_start, logistic.outer_start)
     assert_allclose(solver.v, -np.linalg.solve(H, f1), rtol=1e-8)
 
 
+def test_space_grows_every_50_iterations(logistic):
+    solver = make_solver("LancBiO", logistic, step_size=0.1, outer_ratio=1.0,
+                         memory=5, eval_freq=25)
+    sizes = []
+
+    def callback():
+        if solver.t:
+            sizes.append(solver.space[5][1])
+        return len(sizes) < 10
+
+    solver.run(callback)
+    assert sizes == [1, 2, 2, 3, 3, 4, 4, 5, 5, 5]
+
+
 @pytest.mark.parametrize("bad", [
     {"subspace": "Lanczos"}, {"memory": 0}, {"memory": 2.5},
+    {"first_memory": 0},
     {"n_inner_steps": 0}])
 def test_bad_parameters_are_named(quadratic, bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
