@@ -184,10 +184,14 @@ def _growing(method, tried):
 
 
 def rounded(value, like):
-    """To two digits, or to an integer where the parameter is one."""
+    """To 1, 1.8, 3.2 or 5.6 times a power of ten, or to an integer >= 1.
+
+    Grids of different methods, and what is between their values, thus have
+    the same numbers.
+    """
     if checks.is_number(like, int):
         return max(1, round(value))
-    return float(f"{value:.2g}")
+    return float(f"{10 ** (round(4 * math.log10(value)) / 4):.2g}")
 
 
 def _allowed(method, parameters):

@@ -1,0 +1,199 @@
+"""tune and compare, through benchopt, on a copy of the suite."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+from handmade import A, table
+from harness import ROOT, copy_suite, run
+
+from benchmark_utils.reporting import compare, tune
+
+DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
+TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--seconds", "1e-2",
+        "--max-seconds", "2e-2", "--seed", "1"]
+COMPARE = ["-m", "benchmark_utils.reporting.compare"]
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """A suite with a new method, and what tune has made of it."""
+    suite = copy_suite(tmp_path_factory.mktemp("commands") / "suite")
+    (suite / "configs").mkdir()
+    source = (ROOT / "solvers/template_solver.py").read_text()
+    assert 'name = "Template"' in source
+    (suite / "solvers/mine.py").write_text(source.replace(
+        'name = "Template"', 'name = "Mine"\n\n    grid = '
+        '{"step_size": [0.1, 1000.0], "outer_ratio": [1, 10]}'))
+    said = run(
+        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5]", "--configurations",
+         "5", "--shortlist", "2", "--repetitions", "5", "-j", "1"], suite)
+    (suite / "said.json").write_text(json.dumps(said))
+    return suite
+
+
+def folder(suite, command="tune"):
+    found, = (suite / "outputs" / command).glob("simulated*")
+    return found
+
+
+def test_tune_chooses_by_its_rules(suite):
+    code, text = json.loads((suite / "said.json").read_text())
+    assert code == 0, text
+    lines = [line for line in text.splitlines() if line.startswith("Mine:")]
+    # Four of the grid, of which the long steps diverge, and one beyond it.
+    assert "Mine: 5 configurations, of which 2 diverged" in lines[0], text
+    assert "L-BFGS: 1 configurations, of which 0 diverged" in text
+    written = (folder(suite) / "best.yml").read_text()
+    config = yaml.safe_load(written)
+    assert lines[0] in written
+    assert config["n-repetitions"] == 5
+    assert "n_train=200" in config["dataset"][0]
+    chosen = {name: values for solver in config["solver"]
+              for name, values in solver.items()}
+    assert chosen["Mine"]["step_size"] != [1000.0]
+    assert chosen["L-BFGS"]["memory"] == [5]
+    story = json.loads((folder(suite) / "tune.json").read_text())
+    assert story["rules"]["configurations"] == 5 and story["jobs"] == 1
+    assert story["tried"] == {"Mine": 5, "L-BFGS": 1}
+    assert story["versions"]["benchopt"] and story["code"]["sources"]
+    # The table of the grid knows what diverged.
+    grid = pd.read_parquet(next(folder(suite).glob("*_grid.parquet")))
+    lost = json.loads(grid["configurations_diverged"].dropna().iloc[0])
+    assert len(lost) == 2 and all("step_size=1000.0" in name for name in lost)
+    assert set(grid["base_seed"].astype(str)) == {"1"}
+
+
+def test_tune_goes_on_where_it_was(suite):
+    before = {file: file.stat().st_mtime_ns
+              for file in folder(suite).glob("*-*.parquet")}
+    assert len(before) >= 3
+    code, text = run(
+        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5]", "--configurations",
+         "5", "--shortlist", "2", "--repetitions", "5"], suite)
+    assert code == 0 and "of 4 configurations" not in text, text
+    for file, changed in before.items():
+        assert file.stat().st_mtime_ns == changed
+
+
+def test_compare_takes_what_tune_has_chosen(suite):
+    code, text = run([*COMPARE, DATASET, "--seed", "1"], suite)
+    assert code == 0, text
+    assert "parameters of 2 methods from" in text
+    made = folder(suite, "compare")
+    names = {file.name for file in made.iterdir()}
+    assert {"figure.svg", "figure.pdf", "families.svg", "families.pdf",
+            "table.md", "table.tex", "table.csv", "record.json",
+            "dashboard.html", f"{made.name}.parquet"} <= names
+    assert "booktabs" in (made / "table.tex").read_text()
+    rows = pd.read_csv(made / "table.csv")
+    assert set(rows["method"]) == {"Mine", "L-BFGS"}
+    assert set(rows["asked"]) == {5}
+    story = json.loads((made / "record.json").read_text())
+    assert story["seeds"] == ["1"] and story["run"]["jobs"] == 1
+    assert story["run"]["machine before"]["system-cpus"]
+    assert story["repetitions"]["Mine"][1] == 5
+    assert len(story["rows"]["benchmark-code"]) == 1
+    page = (made / "dashboard.html").read_text()
+    assert f'href="{made.name}.parquet"' in page
+    assert not list((suite / "outputs").glob("*.html"))
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (["quadratic[n_inner=9]"], "no parameters of any method on quadratic["),
+    (["ijcnn1", "-s", "Template"], "no parameters of ['Template']"),
+    (["nope"], "dataset='nope' is not valid"),
+    (["quadratic[n_inner=[8,9]]"], "it means several"),
+    (["ijcnn1", "--table", "none.parquet"], "results='none.parquet'"),
+    (["digits", "--table", str(ROOT / "results/ijcnn1.parquet")],
+     "dataset='digits' is not valid: one of ['ijcnn1["),
+    (["ijcnn1", "--config", "none.yml"], "config='none.yml'"),
+    (["ijcnn1", "--repetitions", "0"], "argument --repetitions: '0'"),
+    (["ijcnn1", "--max-seconds", "-3"], "argument --max-seconds: '-3'")])
+def test_compare_says_what_is_missing(capsys, arguments, reason):
+    with pytest.raises(SystemExit):
+        compare.main(arguments)
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (["-s", "Nope"], "solver='Nope' is not valid"),
+    (["-s", "SOBA[speed=1]"], "Unknown parameter 'speed'"),
+    (["-s", "SOBA[step_size=-1]"], "step_size=-1"),
+    (["--configurations", "0"], "argument --configurations: '0'"),
+    (["--output", str(ROOT / "config.yml")], "config.yml' is not valid")])
+def test_tune_says_what_is_wrong(capsys, tmp_path, arguments, reason):
+    with pytest.raises(SystemExit):
+        tune.main([DATASET, "--folder", str(tmp_path), *arguments])
+    assert reason in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())  # Before anything runs.
+
+
+def test_tune_says_why_nothing_ran(suite):
+    code, text = run(
+        ["-m", "benchmark_utils.reporting.tune", "quadratic[noise=-1]", "-s",
+         "L-BFGS"], suite)
+    assert code == 2 and "noise=-1.0 is not valid" in text, text
+
+
+def test_tables_of_two_machines_are_refused(suite, tmp_path):
+    curve = [(0, 9), (1, 4)]
+    first = table({(A, 0): curve}, **{"system-processor": "one"})
+    second = table({("SABA[step_size=1.0]", 0): curve},
+                   **{"system-processor": "two"})
+    for name, df in {"a": first, "b": second}.items():
+        df.to_parquet(tmp_path / f"{name}.parquet")
+    command = [*COMPARE, "d", "--table", str(tmp_path / "a.parquet"),
+               "--table", str(tmp_path / "b.parquet"), "--folder",
+               str(tmp_path), "--no-dashboard"]
+    code, text = run(command, suite)
+    assert code == 2 and "system-processor" in text and "two" in text, text
+    code, text = run([*command, "--mixed"], suite)
+    assert code == 0, text
+    assert "Of several machines" in (tmp_path / "d/table.md").read_text()
+
+
+def test_compare_of_several_datasets_has_an_overview(suite, tmp_path):
+    curve = [(0, 9), (1, 4)]
+    pd.concat([
+        table({(A, k): curve, ("SABA[step_size=1.0]", k): [(0, 9), (1, 3)]},
+              dataset=name)
+        for name in ("d[n=1]", "e[n=1]") for k in range(5)
+    ]).to_parquet(tmp_path / "a.parquet")
+    code, text = run(
+        [*COMPARE, "d", "e", "--table", str(tmp_path / "a.parquet"),
+         "--folder", str(tmp_path), "--no-dashboard"], suite)
+    assert code == 0, text
+    made = {file.name for file in (tmp_path / "overview").iterdir()}
+    assert {"ranks.md", "ranks.svg", "ranks.pdf", "profile.svg",
+            "profile.pdf", "record.json", "overview.parquet"} <= made
+    assert "| SABA | 1 | 1 | 1.0 |" in text
+
+
+def test_an_interrupted_tune_goes_on(suite):
+    command = [sys.executable, "-u", *TUNE, "-s", "Mine", "--configurations",
+               "6", "--repetitions", "2", "--shortlist", "1", "--folder",
+               "outputs/stopped"]
+    environment = {key: value for key, value in os.environ.items()
+                   if key != "NUMBA_CACHE_DIR"}
+    process = subprocess.Popen(
+        command, cwd=suite, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    deadline = time.monotonic() + 120
+    logs = suite / "outputs/stopped"
+    while not any("done" in log.read_text() for log in logs.glob("*.log")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, text
+    assert "interrupted: the same command goes on" in text
+    assert "Traceback" not in text
+    code, text = run(command[2:], suite)
+    assert code == 0 and "Mine: 6 configurations" in text, text

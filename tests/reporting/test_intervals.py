@@ -1,0 +1,73 @@
+"""How sure a median and a difference are."""
+import numpy as np
+import pytest
+
+from benchmark_utils.reporting.intervals import (
+    Comparison,
+    interval,
+    medians,
+)
+
+INF = np.inf
+
+
+def test_intervals_hold_the_median_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    held = 0
+    for k in range(400):
+        low, high = interval(medians(rng.exponential(size=30), seed=k))
+        held += low <= np.log(2) <= high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_infinite_repetitions_are_values_of_their_own():
+    assert interval(medians([1.0] * 6)) == (1.0, 1.0)
+    assert interval(medians([INF] * 6)) == (INF, INF)
+    low, high = interval(medians([1.0] * 6 + [INF] * 4))
+    assert (low, high) == (1.0, INF)
+
+
+@pytest.fixture
+def compared():
+    rng = np.random.default_rng(1)
+    return Comparison({
+        "A": rng.normal(1.00, 0.05, 10), "B": rng.normal(1.02, 0.05, 10),
+        "C": rng.normal(2.00, 0.05, 10), "D": [INF] * 10,
+        "E": [1.0] * 6 + [INF] * 4, "few": [0.5, 0.5]})
+
+
+def test_less_only_where_the_interval_says_so(compared):
+    assert compared.is_less("A", "C") and compared.is_less("C", "D")
+    assert not compared.is_less("A", "B") and not compared.is_less("B", "A")
+    # Half of its repetitions, nearly, are infinite.
+    assert not compared.is_less("A", "E")
+    low, high = compared.difference("C", "A")
+    assert 0.9 < low < high < 1.1
+    assert compared.difference("D", "D") == (0.0, 0.0)
+
+
+def test_too_few_repetitions_say_nothing(compared):
+    assert compared.best == "few"
+    assert compared.interval("few") is None
+    assert not compared.is_less("few", "C")
+    assert compared.not_told_apart() == []
+
+
+def test_the_first_are_those_not_told_apart():
+    compared = Comparison({
+        "A": [1.0, 1.1] * 5, "B": [1.05] * 10, "C": [3.0] * 10,
+        "D": [INF] * 10})
+    assert compared.not_told_apart() == ["A", "B"]
+    assert Comparison({"A": [INF] * 9}).not_told_apart() == []
+    assert Comparison({}).best is None
+
+
+def test_ranks_have_intervals():
+    ranks = Comparison({
+        "A": [1.0, 1.1] * 5, "B": [1.05, 1.06] * 5, "C": [3.0] * 10,
+        "D": [INF] * 10, "E": [INF] * 10, "few": [2.0]}).ranks()
+    assert ranks["C"] == (4, 4, 4)
+    assert ranks["D"] == ranks["E"] == (5, 5, 5)
+    assert ranks["few"] == (3, 1, 6)
+    assert ranks["A"][1:] == (1, 2)
+    assert Comparison({}).ranks() == {}

@@ -1,0 +1,84 @@
+"""No more curves than can be told apart."""
+import numpy as np
+import pytest
+from handmade import problem, table
+from matplotlib.text import Text
+
+from benchmark_utils.reporting import figures, styles, views
+
+METHODS = [m for *_, members in styles.FAMILIES.values() for m in members]
+
+
+def everything(*more):
+    """One configuration of each method; in a family the last is the best."""
+    return problem(table({
+        (f"{method}[step_size=1.0]", 0): [(0, 9), (1, 8 - 0.1 * k)]
+        for k, method in enumerate([*METHODS, *more])}))
+
+
+def test_the_top_has_the_best_of_each_family_and_the_poster():
+    shown = [c.method for c in views.headline(everything().best())]
+    lasts = [members[-1] for *_, members in styles.FAMILIES.values()]
+    assert len(shown) == views.MOST
+    assert {"SOBA", "SABA", *lasts} == set(shown)
+
+
+def test_new_methods_are_always_at_the_top():
+    shown = [c.method for c in views.headline(
+        everything("Mine", "Yours").best())]
+    assert {"Mine", "Yours", "SOBA", "SABA"} <= set(shown)
+    assert len(shown) == views.MOST
+
+
+def test_few_methods_are_all_shown():
+    few = problem(table({(f"{m}[step_size=1.0]", 0): [(0, 9), (1, 8)]
+                         for m in ("SABA", "SRBA", "SPABA")}))
+    assert len(views.shown(few, views.FEW)) == 3
+
+
+@pytest.mark.parametrize("view", views.VIEWS)
+def test_each_view(view):
+    shown = [c.method for c in views.shown(everything("Mine"), view)]
+    if view in styles.FAMILIES:
+        # Beside the best of all.
+        assert {*styles.FAMILIES[view][2], "Mine"} == set(shown)
+    elif view == views.OTHERS:
+        assert shown == ["Mine"]
+    elif view != views.FEW:
+        assert len(shown) == len(METHODS) + 1
+
+
+def test_the_menu_has_the_families_of_the_table():
+    df = table({("SOBA[step_size=1.0]", 0): [(0, 9)],
+                ("Mine[step_size=1.0]", 0): [(0, 9)]})
+    assert views.options(df) == [
+        views.FEW, "one loop", views.OTHERS, views.EACH, views.ALL]
+
+
+def test_names_at_the_ends_are_apart_and_near():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        wanted = np.sort(rng.uniform(0, 1, 10) ** 3)
+        places = figures._apart(wanted, 0.06)
+        assert np.all(np.diff(places) >= 0.06 - 1e-9)
+        assert 0 <= places[0] and places[-1] <= 1 + 1e-9
+    np.testing.assert_allclose(figures._apart([0.1, 0.5, 0.9], 0.05),
+                               [0.1, 0.5, 0.9])
+    np.testing.assert_allclose(figures._apart([0.5, 0.5], 0.1), [0.45, 0.55])
+
+
+@pytest.mark.parametrize("draw", [figures.headline, figures.families])
+def test_names_in_figures_do_not_overlap(draw):
+    figure = draw(everything("Mine"), "title")
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    for ax in figure.axes:
+        # Of the text alone, without the line to its curve.
+        boxes = [Text.get_window_extent(text, renderer).padded(-1.0)
+                 for text in ax.texts]
+        for k, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[k + 1:])
+            assert box.x1 <= figure.bbox.x1
+            assert not any(box.overlaps(other.get_window_extent())
+                           for other in figure.axes if other.axison)
+    figures.pyplot().close(figure)
