@@ -48,6 +48,9 @@ class Solver(BilevelSolver):
         "eval_freq": [256],
     }
 
+    # What `tune` tries of your own parameters, beside steps of its own choice:
+    # grid = {"theta": [0.01, 0.1, 1.0]}
+
     # What must stay finite: a run in which one does not has diverged.
     state_names = ("z", "v", "x")
 

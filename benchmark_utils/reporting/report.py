@@ -60,29 +60,15 @@ class Report:
         Returns
         -------
         list of str
-            A sentence for each cost and gap that some method came to.
+            A sentence on the gap at the end, and one for each cost and gap
+            that some method came to.
         """
-        found = []
-        for (cost, gap), compared in self.costs.items():
-            if compared.best is None:
-                continue
-            best, first = compared.best, compared.not_told_apart()
-            text = f"To a gap of {gap:.0e}, by {cost}: "
-            others = [m for m, median in compared.median.items()
-                      if np.isfinite(median) and m not in first]
-            equal = [m for m in first if m != best]
-            if not first:
-                text += (f"the lowest median is that of {best}; there are too "
-                         "few repetitions to say more.")
-            elif not others and not equal:
-                text += f"{best} alone gets there."
-            else:
-                text += f"the lowest median is that of {best}" + (
-                    f", faster than {_listed(others)}" if others else "") + (
-                    f"; not told apart from it: {_listed(equal)}." if equal
-                    else ".")
-            found.append(text)
-        return found
+        compared = {"At the end": (self.end, "lower"), **{
+            f"To a gap of {gap:.0e}, by {cost}": (found, "faster")
+            for (cost, gap), found in self.costs.items()}}
+        return [f"{when}: {_claim(found, word)}"
+                for when, (found, word) in compared.items()
+                if found.best is not None]
 
     def rows(self):
         """Cells for Markdown: the start, then a row a method.
@@ -206,6 +192,22 @@ class Report:
                     *(found.interval(method) or none), found.best,
                     *(difference or none), method in found.not_told_apart()])
         return text.getvalue()
+
+
+def _claim(compared, word):
+    """What is sure of the method with the lowest median."""
+    best, first = compared.best, compared.not_told_apart()
+    text = f"the lowest median is that of {best}"
+    if not first:
+        return f"{text}; there are too few repetitions to say more."
+    others = [method for method, median in compared.median.items()
+              if np.isfinite(median) and method not in first]
+    equal = [method for method in first if method != best]
+    if others:
+        text += f", {word} than {_listed(others)}"
+    if equal:
+        text += f"; not told apart from it: {_listed(equal)}"
+    return f"{text}." if others or equal else f"{best} alone gets there."
 
 
 def _listed(names):
