@@ -50,6 +50,8 @@ def add_options(parser):
 class Stage:
     """A run of benchopt, of one dataset with one time.
 
+    Its name depends on code, settings and data.
+
     Parameters
     ----------
     folder : Path
@@ -64,6 +66,11 @@ class Stage:
     repetitions : int
     options : argparse.Namespace
         Those of ``add_options``.
+
+    Raises
+    ------
+    ValueError
+        If the data cannot be had.
     """
 
     def __init__(self, folder, name, dataset, entries, seconds, repetitions,
@@ -83,8 +90,8 @@ class Stage:
         text = yaml.safe_dump(self.config, sort_keys=False,
                               default_flow_style=None, allow_unicode=True)
         stem = f"{name}-" + digest(
-            text, SOURCE_HASH, dataset.file, ROOT / "objective.py",
-            *sorted(map(Path, files)))
+            text, SOURCE_HASH, dataset.digest(options.seed), dataset.file,
+            ROOT / "objective.py", *sorted(map(Path, files)))
         folder.mkdir(parents=True, exist_ok=True)
         self.yml, self.parquet, self.log, self.done = (
             folder / f"{stem}{suffix}"

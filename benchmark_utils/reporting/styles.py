@@ -13,7 +13,7 @@ FAMILIES = {
         0.48, 1.0, ["MA-SOBA", "FSLA", "SUSTAIN", "MRBO", "FMBO"]),
     "variance reduced": (
         0.05, 1.0, ["SABA", "SRBA", "SPABA", "VRBO", "SFFBA", "MSEBA"]),
-    "two loops": (0.33, 0.9, ["StocBiO", "AmIGO", "BSA"]),
+    "two loops": (0.33, 0.9, ["StocBiO", "AmIGO", "BSA", "ALSET"]),
     "penalty, first order": (
         0.78, 0.65, ["F2SA", "F2SA-p", "F3SA", "BOME", "V-PBGD", "MEHA",
                      "FdeHBO", "PZOBO"]),

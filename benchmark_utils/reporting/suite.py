@@ -9,6 +9,7 @@ from benchopt.utils.parametrized_name_mixin import (
     _get_used_parameters,
     is_file_selector,
 )
+from benchopt.utils.run_context import RunContext
 
 from benchmark_utils.reporting import tables
 
@@ -45,7 +46,7 @@ class Dataset:
             raise ValueError(
                 f"dataset={typed!r} is not valid: it means several, and one "
                 "is needed")
-        instance = cls.get_instance(**variants[0])
+        self._instance = instance = cls.get_instance(**variants[0])
         self.name = str(instance)
         self.entry = tables.as_typed(cls.name, instance._parameters)
         default = cls.get_instance()._parameters
@@ -54,6 +55,34 @@ class Dataset:
             if value != default[key]
             for part in (key, tables.without_dot(value)))])
         self.file = cls._module_filename
+        self._digests = {}
+
+    def digest(self, seed):
+        """Digest of the data, which is read for it.
+
+        Parameters
+        ----------
+        seed : int
+
+        Returns
+        -------
+        str
+            Empty for a dataset that has none.
+
+        Raises
+        ------
+        ValueError
+            With the reason, if the data cannot be had.
+        """
+        if seed not in self._digests:
+            RunContext().set_run_context(
+                "objective", self._instance, "solver", repetition=0,
+                base_seed=seed)
+            reason = self._instance.get_data().get("reason")
+            if reason:
+                raise ValueError(f"no data: {reason}")
+            self._digests[seed] = getattr(self._instance, "_digest", "") or ""
+        return self._digests[seed]
 
 
 class Method:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,8 @@ import yaml
 from handmade import A, table
 from harness import ROOT, copy_suite, run
 
-from benchmark_utils.reporting import compare, tune
+from benchmark_utils.reporting import compare, running, tune
+from benchmark_utils.reporting import suite as has
 
 DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
 TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--seconds", "1e-2",
@@ -134,11 +136,29 @@ def test_tune_says_what_is_wrong(capsys, tmp_path, arguments, reason):
     assert not list(tmp_path.iterdir())  # Before anything runs.
 
 
-def test_tune_says_why_nothing_ran(suite):
-    code, text = run(
-        ["-m", "benchmark_utils.reporting.tune", "quadratic[noise=-1]", "-s",
-         "L-BFGS"], suite)
-    assert code == 2 and "noise=-1.0 is not valid" in text, text
+def test_tune_says_that_there_is_no_data(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        tune.main(["quadratic[noise=-1]", "--folder", str(tmp_path)])
+    assert "no data: quadratic: noise=-1.0 is not valid" in (
+        capsys.readouterr().err)
+
+
+def test_a_stage_is_of_its_data_and_settings(tmp_path):
+    options = Namespace(timeout=None)
+
+    def stem(typed, seconds=1.0, repetitions=2, seed=0, memory=5):
+        options.seed = seed
+        entries = has.configurations({"solver": [
+            {"L-BFGS": {"memory": memory}}]})
+        return running.Stage(tmp_path, "a", has.Dataset(typed), entries,
+                             seconds, repetitions, options).yml.stem
+
+    first = stem(DATASET)
+    assert first == stem(DATASET)
+    others = {stem("quadratic[n_inner=8]"), stem(DATASET, seconds=2.0),
+              stem(DATASET, repetitions=3), stem(DATASET, seed=1),
+              stem(DATASET, memory=6)}
+    assert len({first, *others}) == 6
 
 
 def test_tables_of_two_machines_are_refused(suite, tmp_path):

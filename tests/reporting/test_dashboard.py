@@ -98,9 +98,12 @@ def traces(page):
     "h(x) - h*", "squared gradient norm", "h(x)", "inner distance"])
 @pytest.mark.parametrize("against", ["time", "oracle calls"])
 def test_suboptimality(page, quantity, against):
-    for curves in views.VIEWS:
-        if curves == views.OTHERS:
-            continue  # The suite has none.
+    page.select_option("#plot_kind", "suboptimality")
+    menu = page.eval_on_selector_all(
+        "#change_suboptimality_curves option",
+        "options => options.map(option => option.value)")
+    assert set(menu) <= set(views.VIEWS) and len(menu) >= 8
+    for curves in dict.fromkeys(menu):
         choose(page, "suboptimality", quantity=quantity, against=against,
                curves=curves)
         drawn = traces(page)
