@@ -5,6 +5,7 @@ import numbers
 from functools import cache
 
 import numpy as np
+import psutil
 from scipy import sparse
 
 _LOG = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ def int_between(minimum, maximum):
 
 
 positive_int = int_between(1, _MAX_SIZE)
+number_of_classes = int_between(2, _MAX_SIZE)
 n_steps = int_between(1, _MAX_STEPS)
 n_steps_or_none = int_between(0, _MAX_STEPS)
 # Of L-BFGS: SciPy's workspace has 11 times the square of it.
@@ -273,6 +275,63 @@ def samples(name, X, y):
     return X, np.where(y == classes[1], 1.0, -1.0)
 
 
+def finite_numbers(name, values, shape):
+    """Check an array of finite numbers.
+
+    Parameters
+    ----------
+    name : str
+    values : array-like
+    shape : tuple of int
+
+    Returns
+    -------
+    array of float64, of this shape
+    """
+    values = _as_floats(name, values)
+    if values.shape != shape or not np.all(np.isfinite(values)):
+        raise ValueError(
+            f"{name} of shape {values.shape} is not valid: finite numbers of "
+            f"shape {shape} are needed")
+    return values
+
+
+def class_samples(name, X, y):
+    """Check features and labels of a problem of several classes, as they are.
+
+    Parameters
+    ----------
+    name : str
+        Which data this is, for the error.
+    X : array-like or sparse matrix, shape (n_samples, n_features)
+    y : array-like, shape (n_samples,)
+        Integers, as floats too, or strings.
+
+    Returns
+    -------
+    X : array or CSR matrix of float64, shape (n_samples, n_features)
+    y : array, shape (n_samples,)
+    """
+    X, y = _finite_samples(name, X, y)
+    if y.dtype.kind == "f":
+        wrong = y[y != np.round(y)]
+        if wrong.size:
+            raise _error(f"{name} y", f"labels such as {wrong[0]}",
+                         "integers or strings are needed")
+        y = y.astype(np.int64)
+    return X, y
+
+
+def fits_memory(name, n_classes, n_features):
+    """Refuse a z of which a solver could not hold some thirty copies."""
+    most = psutil.virtual_memory().total // 256
+    if n_classes * n_features > most:
+        raise ValueError(
+            f"n_classes={n_classes!r} is not valid for the {n_features} "
+            f"features of {name}: their product, the entries of z, may be at "
+            f"most {most} with the memory of this machine")
+
+
 def labelled_samples(name, X, y, n_classes):
     """Check features and labels of a problem of several classes.
 
@@ -291,10 +350,9 @@ def labelled_samples(name, X, y, n_classes):
     X : array of float64, shape (n_samples, n_features)
     y : array of int64, shape (n_samples,)
     """
-    positive_int("n_classes", n_classes)
-    if n_classes < 2:
-        raise _error("n_classes", n_classes, "at least 2 are needed")
+    number_of_classes("n_classes", n_classes)
     X, y = _finite_samples(name, X, y)
+    fits_memory(name, n_classes, X.shape[1])
     wrong = ([] if y.dtype.kind in "iu" and 0 <= y.min() <= y.max() < n_classes
              else np.unique(y)[:12].tolist())
     if wrong:

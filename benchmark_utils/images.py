@@ -1,25 +1,8 @@
 """Data hyper-cleaning: the problem that datasets of images share."""
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from benchmark_utils import checks
-from benchmark_utils.functions.multinomial import MultinomialLogistic
-from benchmark_utils.problem import BilevelProblem
-
-
-def corrupt(y, ratio, n_classes, rng):
-    """Replace each label, with probability ``ratio``, by one drawn at random.
-
-    Uniformly among all classes, as in M. Dagréou et al., NeurIPS 2022, so
-    that a label drawn may be the right one, and labels tell something of the
-    classes even for a ratio of 0.9.
-
-    Returns
-    -------
-    array of the same shape
-    """
-    drawn = rng.integers(n_classes, size=len(y))
-    return np.where(rng.uniform(size=len(y)) < ratio, drawn, y)
+from benchmark_utils.multiclass import multinomial_problem
 
 
 def scale_features(train, *others):
@@ -76,23 +59,10 @@ def cleaning_problem(train, validation, test, ratio, ridge, n_classes, rng):
     ValueError
         If a parameter is not allowed or the data is not valid.
     """
-    checks.in_unit_interval("ratio", ratio)
-    checks.positive("ridge", ridge)
     checks.same_features(
         training=train[0], validation=validation[0], test=test[0])
-    y = corrupt(train[1], ratio, n_classes, rng)
-    right = y == train[1]
-    X, X_validation, X_test = scale_features(
-        train[0], validation[0], test[0])
-    inner = MultinomialLogistic(
-        X, y, n_classes, "weights", ridge, name="training")
-    outer = MultinomialLogistic(
-        X_validation, validation[1], n_classes, outer_dim=len(y),
-        name="validation")
-    scores = {}
-    if right.any() and not right.all():
-        scores["weights_auc"] = lambda z, x: roc_auc_score(right, x)
-    return BilevelProblem(
-        inner, outer, np.zeros(inner.inner_dim), np.zeros(inner.outer_dim),
-        scores=scores,
-        test=MultinomialLogistic(X_test, test[1], n_classes, name="test"))
+    scaled = scale_features(train[0], validation[0], test[0])
+    parts = [(X, y) for X, (_, y) in zip(
+        scaled, (train, validation, test), strict=True)]
+    return multinomial_problem(
+        *parts, n_classes, "weights", ratio, ridge, rng)

@@ -1,4 +1,4 @@
-"""Binary sets of LIBSVM as libsvmdata stores them: read, downloaded, checked.
+"""Sets of LIBSVM as libsvmdata stores them: read, downloaded, checked.
 
 libsvmdata 0.5 removes files before it downloads, by a pattern that other
 names fit as well, and has w1a's file for w3a to w6a. Here it downloads into a
@@ -48,6 +48,19 @@ _PAGES = {
     "w5a": (9_888, 39_861, 300), "w6a": (17_188, 32_561, 300),
     "w7a": (24_692, 25_057, 300), "w8a": (49_749, 14_951, 300),
     "webspam": (350_000, None, 16_609_143),
+    # Of several classes.
+    "aloi": (108_000, None, 128), "cifar10": (50_000, 10_000, 3_072),
+    "connect-4": (67_557, None, 126),
+    "covtype.multiclass": (581_012, None, 54),
+    "covtype.multiclass_scale": (581_012, None, 54),
+    "dna": (2_000, None, 180), "glass": (214, None, 9), "iris": (150, None, 4),
+    "letter": (15_000, None, 16), "mnist": (60_000, None, 780),
+    "news20.multiclass": (15_935, None, 62_061),
+    "pendigits": (7_494, 3_498, 16),
+    "rcv1.multiclass": (15_564, 518_571, 47_236),
+    "sector": (6_412, 3_207, 55_197), "sector.scale": (6_412, 3_207, 55_197),
+    "sensit": (78_823, None, 100), "smallNORB": (24_300, None, 18_432),
+    "usps": (7_291, 2_007, 256),
 }
 
 #: Samples and features of each set by its name in libsvmdata.
@@ -121,7 +134,8 @@ def fit_page(name, X, y, where):
 
     A file in LIBSVM's format does not say how many features there are: the
     last ones are lost where no sample has them. Sparse data is given them
-    back, as zeros.
+    back, as zeros. libsvmdata 0.5 takes usps for a set of 7 291 features:
+    those that are too many, and all zeros, are left out.
 
     Parameters
     ----------
@@ -143,7 +157,7 @@ def fit_page(name, X, y, where):
     """
     # A set that is new to libsvmdata: it knows the number of features.
     n, p = SHAPES.get(name) or (X.shape[0], ALL_DATASETS[name].n_features)
-    if sparse.issparse(X) and X.shape[1] < p:
+    if sparse.issparse(X) and X.shape[1] != p and not X[:, p:].count_nonzero():
         X = X.tocsr(copy=True)
         X.resize(X.shape[0], p)
     if X.shape != (n, p):

@@ -5,9 +5,8 @@ from sklearn.datasets import fetch_covtype, get_data_home
 
 from benchmark_utils import checks
 from benchmark_utils.dataset import BilevelDataset
-from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.images import scale_features
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.multiclass import multinomial_problem
 
 N_CLASSES = 7
 
@@ -69,18 +68,11 @@ class Dataset(BilevelDataset):
             order[:sum(sizes)], np.cumsum(sizes)[:-1])
         deviation = X[train].std(0)
         X = X / np.where(deviation > 0, deviation, 1.0)
-        X_train, X_validation, X_test = scale_features(
-            X[train], X[validation], X[test])
-        inner = MultinomialLogistic(
-            X_train, y[train], N_CLASSES, self.penalty, name="training")
-        outer = MultinomialLogistic(
-            X_validation, y[validation], N_CLASSES,
-            outer_dim=inner.outer_dim, name="validation")
-        return BilevelProblem(
-            inner, outer, np.zeros(inner.inner_dim),
-            np.log(rng.uniform(size=inner.outer_dim)),
-            test=MultinomialLogistic(
-                X_test, y[test], N_CLASSES, name="test"))
+        rows = train, validation, test
+        scaled = scale_features(*(X[part] for part in rows))
+        parts = [(X, y[part]) for X, part in zip(scaled, rows, strict=True)]
+        return multinomial_problem(
+            *parts, N_CLASSES, self.penalty, ratio=0.0, ridge=0.0, rng=rng)
 
     def _load(self):
         """Features, and classes from 0 to 6."""

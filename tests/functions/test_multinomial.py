@@ -19,7 +19,8 @@ from benchmark_utils.functions.multinomial import (
     OUTER_VARIABLES,
     MultinomialLogistic,
 )
-from benchmark_utils.images import corrupt, scale_features
+from benchmark_utils.images import scale_features
+from benchmark_utils.multiclass import corrupt
 from benchmark_utils.problem import BilevelProblem
 from benchmark_utils.reference import implicit_gradient, metrics, solve_inner
 
