@@ -101,6 +101,8 @@ class Dataset(BilevelDataset):
             checks.one_of("exponential")(
                 "reg_parametrization", self.reg_parametrization)
             y, test, n_classes = _classes(self.set_name, y, test)
+            checks.fits_memory(
+                f"name={self.set_name!r}", n_classes, X.shape[1])
         rng = self.random_generator()
         if test is None:
             X, X_test, y, y_test = self._split(X, y, "test_size", rng)

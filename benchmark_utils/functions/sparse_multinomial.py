@@ -1,11 +1,17 @@
 """Multinomial logistic regression on sparse data, which stays sparse."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
-from scipy.special import softmax
+from scipy.special import expit
 
 from benchmark_utils import checks
-from benchmark_utils.functions.multinomial import MultinomialLogistic
+from benchmark_utils.functions.multinomial import (
+    MultinomialLogistic,
+    _hessian,
+    _softmax,
+)
 from benchmark_utils.functions.multinomial_kernels import (
     multinomial_batches,
 )
@@ -53,73 +59,53 @@ class SparseMultinomialLogistic(MultinomialLogistic):
         Z = z.reshape(self.n_classes, -1)
         return self.X @ np.ascontiguousarray(Z.T) + Z @ self.offset
 
-    def _combination(self, coefficients):
-        """Sums of samples, each class with its coefficients, flattened."""
-        sums = (self.X.T @ coefficients).T
-        return (sums + np.outer(
-            coefficients.sum(axis=0), self.offset)).ravel()
+    def _combine(self, v, change, rough=False):
+        X = self._single if rough else self.X
+        V = np.ascontiguousarray(
+            v.reshape(self.n_classes, -1).T, dtype=X.dtype)
+        offset = self.offset.astype(X.dtype)
+        scores = np.zeros((self.n_samples, self.n_classes), X.dtype)
+        if np.any(V):
+            scores += X @ V
+            scores += offset @ V
+        coefficients = change(slice(None), scores)
+        sums = X.T @ coefficients
+        sums += np.outer(offset, coefficients.sum(axis=0))
+        return sums.T.astype(float)
 
-    def _penalised(self, z, x):
-        return (self._penalties(x) * z.reshape(self.n_classes, -1)).ravel()
+    @cached_property
+    def _single(self):
+        return self.X.astype(np.float32)
 
-    def grad_z(self, z, x):
-        """Gradient in z, shape (p,)."""
-        residuals = self._residuals(self._scores(z))
-        residuals *= np.reshape(self._weights(x), (-1, 1)) / self.n_samples
-        return self._combination(residuals) + self._penalised(z, x)
-
-    def hessian_operator(self, z, x):
-        """The function v -> Hessian in z times v, for many v."""
-        probabilities = softmax(self._scores(z), axis=1)
-        weights = np.reshape(self._weights(x), (-1, 1)) / self.n_samples
-
-        def product(v):
-            a = self._scores(v)
-            a -= np.sum(probabilities * a, axis=1, keepdims=True)
-            a *= probabilities
-            a *= weights
-            return self._combination(a) + self._penalised(v, x)
-
-        return product
-
-    @property
+    @cached_property
     def _squares(self):
-        """Average square of each feature."""
         n, mean = self.n_samples, self.X.mean(axis=0)
         return ((self.X**2).sum(axis=0) / n + 2 * mean * self.offset
                 + self.offset**2)
 
-    def hessian_diagonal(self, z, x):
-        """As in ``MultinomialLogistic``."""
-        probabilities = softmax(self._scores(z), axis=1)
-        weights = np.reshape(self._weights(x), (-1, 1)) / self.n_samples
-        classes = np.sum(weights * probabilities * (1 - probabilities), axis=0)
-        return (np.outer(classes, self._squares) + self._penalties(x)).ravel()
+    # No directions stand out of sparse features: the preconditioner is a
+    # diagonal, and there is no coarse problem.
+    _turns = False
 
     def grad_hessian(self, z, x):
         """Gradient and Hessian in z; the Hessian is dense."""
-        K, p = self.n_classes, self.n_features
-        weights = np.reshape(self._weights(x), (-1, 1)) * np.ones(
-            (self.n_samples, 1))
-        s = softmax(self._scores(z), axis=1)
-        hessian = np.zeros((K, p, K, p))
+        weights = self._weights(x)
+        _, s = _softmax(self._scores(z), self.y)
+        hessian = np.diag(self.penalties(x))
         for start in range(0, self.n_samples, _PIECE):
             rows = slice(start, start + _PIECE)
-            X = self.X[rows].toarray() + self.offset
-            for k in range(K):
-                for m in range(k + 1):
-                    w = -s[rows, k] * s[rows, m]
-                    if m == k:
-                        w += s[rows, k]
-                    w = (w[:, None] * weights[rows]) / self.n_samples
-                    hessian[k, :, m] += (X * w).T @ X
-        for k in range(K):
-            for m in range(k):
-                hessian[m, :, k] = hessian[k, :, m]
-        hessian = hessian.reshape(K * p, K * p)
-        penalties = np.broadcast_to(self._penalties(x), (K, p))
-        hessian[np.diag_indices_from(hessian)] += penalties.ravel()
+            hessian += _hessian(
+                self.X[rows].toarray() + self.offset, s[rows], weights[rows])
         return self.grad_z(z, x), hessian
+
+    def cross(self, z, x, v):
+        """Cross derivative times v, shape (d,)."""
+        if self.outer != "weights":
+            return super().cross(z, x, v)
+        _, s = _softmax(self._scores(z), self.y)
+        s[np.arange(self.n_samples), self.y] -= 1.0
+        slopes = np.einsum("ij,ij->i", s, self._scores(v))
+        return expit(x) * expit(-x) * slopes / self.n_samples
 
     def batches(self, batch_size, order=None):
         """As in ``MultinomialLogistic``."""

@@ -175,8 +175,8 @@ def test_more_classes_and_features_than_fit_in_memory(stored, monkeypatch):
         total = 256 * 17
 
     monkeypatch.setattr(checks.psutil, "virtual_memory", Machine)
-    assert "n_classes=3 is not valid for the 6 features of aloi" in reason(
-        "libsvm", name="aloi")
+    assert "n_classes=3 is not valid for the 6 features of name='aloi'" in (
+        reason("libsvm", name="aloi"))
 
 
 def test_a_name_without_its_ending():

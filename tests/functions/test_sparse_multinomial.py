@@ -74,10 +74,11 @@ def test_methods_are_those_of_dense_samples(outer, centred, rng):
     for name, arguments in [
             ("value", (z, x)), ("grad_z", (z, x)), ("hvp", (z, x, v)),
             ("grad_x", (z, x)), ("cross", (z, x, v)), ("error", (z,)),
-            ("hessian_diagonal", (z, x))]:
+            ("penalties", (x,))]:
         assert_allclose(getattr(f, name)(*arguments),
                         getattr(dense, name)(*arguments),
                         rtol=1e-10, atol=1e-12, err_msg=name)
+    assert_allclose(f.second_moments, dense.second_moments, rtol=1e-12)
     for ours, theirs in zip(f.grad_hessian(z, x), dense.grad_hessian(z, x),
                             strict=True):
         assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
