@@ -194,7 +194,8 @@ def sparse_entries(X, chunks, order, background):
             start, stop = chunks.start[slab], chunks.stop[slab]
             rows = X[order[start[0]:stop[-1]]]
             places = chunks.places(slab)
-            panels = rows[:, whole].toarray()[places - start[0]]
+            panels = rows[:, whole].toarray()[
+                np.maximum(places - start[0], 0)]
             panels[places < 0] = 0.0
             chunk = np.repeat(np.arange(len(start)), stop - start)
             row = np.arange(start[0], stop[-1]) - start[chunk]

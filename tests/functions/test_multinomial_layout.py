@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from benchmark_utils.functions import multinomial_layout
 from benchmark_utils.functions.multinomial_layout import (
     PANEL,
     cut,
@@ -33,6 +34,15 @@ def restored(entries, chunks, shape):
     assert entries.first_value[-1] == len(entries.values)
     assert entries.first_column[-1] == len(entries.columns)
     return X + entries.background if entries.background.size else X
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_slabs():
+    """Several of them, in small data too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multinomial_layout, "_SLAB", 300)
+        patch.setattr(multinomial_layout, "_SLAB_ROWS", 30)
+        yield
 
 
 @settings(max_examples=60, deadline=None)
