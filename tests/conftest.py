@@ -4,6 +4,7 @@ import pytest
 from harness import copy_suite, make_problem, run
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
 def pytest_collection_modifyitems(items):
     """Tests of one long run stay in one process, which does it once."""
     for item in items:
