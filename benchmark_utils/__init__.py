@@ -4,7 +4,8 @@
 - ``methods``: what solvers share;
 - ``reporting``: from results tables to figures and choices of parameters;
 - ``problem``, ``dataset``: a bilevel problem, and what makes one; ``images``:
-  data hyper-cleaning; ``libsvm``: sets of LIBSVM; ``digest``: what was read,
+  data hyper-cleaning; ``handwritten``, ``libsvm``: sets of images, and of
+  LIBSVM; ``digest``: what was read,
   as part of the key of results that are kept;
 - ``reference``: the exact metrics; ``stopping``: when a run ends;
 - ``checks``: errors that name a parameter; ``optional``: packages that may be

@@ -1,19 +1,6 @@
 """The layout of dense samples that kinds of function share."""
-import numpy as np
-
 from benchmark_utils.compiled import kernel
-
-
-def aligned_zeros(*shape):
-    """Array of zeros (float64) that starts at the start of a cache line.
-
-    NumPy's start at any multiple of 16 bytes, and nearly each load of a
-    vector of 64 bytes then reads two lines of the cache.
-    """
-    n_bytes = 8 * int(np.prod(shape))
-    memory = np.zeros(n_bytes + 64, np.uint8)
-    first = -memory.ctypes.data % 64
-    return memory[first:first + n_bytes].view(float).reshape(shape)
+from benchmark_utils.functions.vectors import aligned_zeros
 
 
 def in_chunks(X, batch_size, max_chunk):
@@ -45,7 +32,8 @@ def in_chunks(X, batch_size, max_chunk):
     n_whole = n // batch_size
     last = X[n_whole * batch_size:]
     n_chunks = n_whole * per_batch - (-len(last) // chunk_size)
-    rows = aligned_zeros(n_chunks, p, chunk_size)
+    rows = aligned_zeros(n_chunks * p * chunk_size).reshape(
+        n_chunks, p, chunk_size)
     whole = X[:n_whole * batch_size].reshape(n_whole, batch_size, p)
     for c in range(per_batch):
         piece = whole[:, c * chunk_size:(c + 1) * chunk_size]

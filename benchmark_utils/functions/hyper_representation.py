@@ -4,11 +4,13 @@ from scipy.special import logsumexp, softmax
 
 from benchmark_utils import checks
 from benchmark_utils.functions.batches import in_order, resolve_batch_size
-from benchmark_utils.functions.chunks import aligned_zeros, in_chunks
+from benchmark_utils.functions.chunks import in_chunks
 from benchmark_utils.functions.hyper_representation_kernels import (
     HyperRepresentationBatches,
 )
 from benchmark_utils.functions.oracles import bind
+from benchmark_utils.functions.products import fill_lanes
+from benchmark_utils.functions.vectors import aligned_zeros
 
 # A chunk of images of 8 x 8 pixels then stays in the first-level cache
 # between the two times that it is read.
@@ -243,10 +245,13 @@ class HyperRepresentation:
             in_order(self.X, order), batch_size, _MAX_CHUNK)
         targets, _ = in_chunks(
             in_order(self.targets, order), batch_size, _MAX_CHUNK)
+        rows, targets = fill_lanes(rows), fill_lanes(targets)
         size = rows.shape[2]
         return bind(HyperRepresentationBatches(
             rows, targets, n, batch_size, -(-n // batch_size), per_batch,
             int(self.squared), int(self.activation == "linear"), self.ridge,
-            self.decay, *(aligned_zeros(rows, size) for rows in (
-                m + 1, 2 * K, m)), *(aligned_zeros(size) for _ in range(3)),
+            self.decay, *(
+                aligned_zeros(n_rows * size).reshape(n_rows, size)
+                for n_rows in (m + 1, 2 * K, m)),
+            *(aligned_zeros(size) for _ in range(3)),
             np.zeros(2 * self.inner_dim), np.zeros(1, np.int64)))

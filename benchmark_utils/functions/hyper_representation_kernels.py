@@ -19,9 +19,9 @@ class HyperRepresentationBatches(NamedTuple):
     Attributes
     ----------
     rows : array of float64, shape (n_chunks, q, chunk_size)
-        Samples, laid out by ``in_chunks``. The last feature is the constant
-        one, and 0 in the zero samples that fill up short chunks: what these
-        add to any derivative is 0.
+        Samples, laid out by ``in_chunks`` and ``fill_lanes``. The last
+        feature is the constant one, and 0 in the zero samples that fill up:
+        what these add to any derivative is 0.
     targets : array of float64, shape (n_chunks, K, chunk_size)
         In the same layout: what the outputs should be, or 1 for the class of
         the sample and 0 for the others.
@@ -131,7 +131,9 @@ def _set_residuals_along(f, chunk, scale):
     """f.scores[K:] = residuals, f.scores[:K] = their derivative along v.
 
     That derivative is the second one of the losses, times the outputs of v,
-    which are in f.scores[K:] before.
+    which are in f.scores[K:] before. In this order: as v moves z, the
+    derivative of the losses in the hidden units changes by z' times the
+    latter and v' times the former, and f.heads is (z, v).
     """
     K, size = f.targets.shape[1], f.largest.size
     if f.squared == 1:

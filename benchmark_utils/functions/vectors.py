@@ -26,6 +26,8 @@ column, rows, columns, vectors)``
                                             rows
 ``add_products(sums, a, b)``                sums[k] + a[k] * b[k]
 ``add_up(vectors)``                         the sum of all numbers
+``add_up_each(vectors)``                    of n ``LANES`` vectors, n vectors
+                                            of the sums of each
 ``transpose(vectors)``                      of ``LANES`` vectors, the vectors
                                             of their first, second, ... lanes
 ==========================================  ================================
@@ -243,6 +245,36 @@ def add_up(typing, vectors):
             total, ir.Constant(ir.IntType(32), 0))
 
     return types.float64(vectors), generate
+
+
+@intrinsic
+def add_up_each(typing, vectors):
+    n, rest = divmod(len(vectors), LANES)
+    if rest:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        vectors = cgutils.unpack_tuple(builder, arguments[0])
+        # Two vectors of blocks of lanes become one of blocks of half the
+        # size: the first is folded into its lower ones, and the second into
+        # its upper ones.
+        half = LANES // 2
+        while half:
+            kept = [c if not c & half else LANES + c - half
+                    for c in range(LANES)]
+            folded = [c + half for c in kept]
+            n_blocks = len(vectors) // (2 * half)
+            vectors = [
+                builder.fadd(_shuffle(builder, a, b, kept),
+                             _shuffle(builder, a, b, folded))
+                for a, b in (
+                    (vectors[2 * half * k + c], vectors[2 * half * k + half
+                                                        + c])
+                    for k in range(n_blocks) for c in range(half))]
+            half //= 2
+        return context.make_tuple(builder, signature.return_type, vectors)
+
+    return _tuple_of(n)(vectors), generate
 
 
 @intrinsic

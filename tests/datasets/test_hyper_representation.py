@@ -152,6 +152,7 @@ def test_bad_parameters_are_named(parameters, message):
         make_problem(NAME, **parameters)
 
 
+@pytest.mark.filterwarnings("ignore:h.x. is not defined")
 def test_a_start_that_overflows_is_judged_as_diverged():
     problem = make_problem(NAME, **SMALL)
     for x in (np.full(problem.outer_dim, 1e300),

@@ -256,6 +256,7 @@ def test_truncated_newton_gives_the_same_metrics(activation, n_classes, rng,
         assert_allclose(truncated[name], value, rtol=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore:h.x. is not defined")
 @pytest.mark.parametrize("activation, where, end", [
     ("tanh", 1e200, "result"), ("tanh", 1e300, "diverged"),
     ("linear", 1e200, "diverged"), ("tanh", np.inf, "diverged")])

@@ -8,18 +8,21 @@ from numpy.testing import assert_allclose
 
 from benchmark_utils.compiled import jit, tanh
 from benchmark_utils.functions import products
-from benchmark_utils.functions.chunks import aligned_zeros, in_chunks
+from benchmark_utils.functions.chunks import in_chunks
+from benchmark_utils.functions.products import fill_lanes
+from benchmark_utils.functions.vectors import LANES
 
 set_products = from_python(products.set_products)
 add_combinations = from_python(products.add_combinations)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 11), st.integers(1, 11), st.integers(1, 40),
+@given(st.integers(1, 80), st.integers(1, 11), st.integers(1, 9),
        st.booleans(), st.integers(0, 2**32 - 1))
-def test_products(p, n, n_samples, transposed, seed):
-    """Whatever is left of blocks of four by four."""
+def test_products(p, n, n_vectors, transposed, seed):
+    """Whatever is left of blocks."""
     rng = np.random.default_rng(seed)
+    n_samples = n_vectors * LANES
     rows = rng.standard_normal((p, n_samples))
     # A column that is not used, as that of the constant one in a head.
     heads = rng.standard_normal((p, n + 1) if transposed else (n, p))
@@ -31,10 +34,11 @@ def test_products(p, n, n_samples, transposed, seed):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 11), st.integers(1, 11), st.integers(1, 40),
+@given(st.integers(1, 80), st.integers(1, 11), st.integers(1, 9),
        st.integers(0, 2**32 - 1))
-def test_combinations(p, n, n_samples, seed):
+def test_combinations(p, n, n_vectors, seed):
     rng = np.random.default_rng(seed)
+    n_samples = n_vectors * LANES
     rows = rng.standard_normal((p, n_samples))
     weights = rng.standard_normal((n, n_samples))
     before = rng.standard_normal(n * p)
@@ -44,16 +48,16 @@ def test_combinations(p, n, n_samples, seed):
         out, before + (weights @ rows.T).ravel(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3, 5, 8), (17,), (0, 4)])
-def test_arrays_start_at_a_cache_line(shape):
-    arrays = [aligned_zeros(*shape) for _ in range(20)]
-    for k, array in enumerate(arrays):
-        assert array.shape == shape and array.dtype == float
-        assert not np.any(array) and array.flags.c_contiguous
-        assert array.ctypes.data % 64 == 0 or array.size == 0
-        array += k
-    rows, _ = in_chunks(np.ones((300, 3)), 64, 64)
-    assert rows.ctypes.data % 64 == 0
+@pytest.mark.parametrize("size", [1, 7, LANES, 24, 100])
+def test_chunks_are_filled_up_to_whole_vectors(size, rng):
+    X = rng.standard_normal((230, 3))
+    chunks, _ = in_chunks(X, size, 64)
+    filled = fill_lanes(chunks)
+    used = chunks.shape[2]
+    assert filled.shape[2] % LANES == 0 and filled.shape[2] < used + LANES
+    assert np.array_equal(filled[:, :, :used], chunks)
+    assert not np.any(filled[:, :, used:])
+    assert filled.ctypes.data % 64 == 0
 
 
 @jit

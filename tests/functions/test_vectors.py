@@ -9,6 +9,7 @@ from benchmark_utils.functions.vectors import (
     add_outer,
     add_products,
     add_up,
+    add_up_each,
     aligned_zeros,
     load,
     load_rows,
@@ -71,6 +72,20 @@ def inner(a, b):
 def test_inner_product(rng):
     a, b = rng.standard_normal((2, 3 * LANES))
     assert_allclose(inner(a, b), a @ b, rtol=1e-13)
+
+
+TWICE = 2 * LANES
+
+
+@njit
+def sums_of_each(a, out):
+    store(out, 0, 0, 1, 2, add_up_each(load(a, 0, LANES, TWICE, 1)))
+
+
+def test_sums_of_each(rng):
+    a, out = rng.standard_normal((TWICE, LANES)), np.zeros(TWICE)
+    sums_of_each(a, out)
+    assert_allclose(out, a.sum(1), rtol=1e-13, atol=1e-15)
 
 
 def test_shapes_that_do_not_fit():
