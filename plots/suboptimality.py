@@ -64,7 +64,9 @@ class Plot(BasePlot):
             reading = f"this dataset has no {quantity}"
         return {
             "title": f"{dataset.split('[')[0]}\n{reading}; bands hold "
-                     f"20-80 % of {problem.n_asked} repetitions",
+                     f"20-80 % of {problem.n_asked} repetitions" + (
+                         "\nruns of several machines or versions: compare "
+                         "oracle calls" if problem.different else ""),
             "xlabel": runs.AXES[against],
             "ylabel": text or f"h(x) - h*,  {problem.reference_text}",
             "scale": "semilog-x" if quantity in (

@@ -172,7 +172,7 @@ class Comparison:
         self.folder, self.more = folder, more
         self.table = df[(df["dataset_name"] == dataset)
                         & (df["objective_name"] == objective)]
-        self.different = record.mixed(self.table)
+        self.different = tables.mixed(self.table)
         if self.different and not mixed:
             raise ValueError(
                 "runs of several machines or versions cannot be compared by "
@@ -210,7 +210,7 @@ class Comparison:
             repetitions={method: [len(c.curves), c.n_asked]
                          for method, c in report.best.items()},
             rows={column: sorted(map(str, self.table[column].unique()))
-                  for column in [*record.MACHINE, *record.CODE,
+                  for column in [*tables.MACHINE, *tables.CODE,
                                  "benchmark-commit", "run_date"]
                   if column in self.table},
             mixed=self.different, notes=self.notes(), **self.more))

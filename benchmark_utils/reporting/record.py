@@ -10,17 +10,11 @@ from benchopt.utils.sys_info import get_sys_info
 
 from benchmark_utils import SOURCE_HASH
 from benchmark_utils.reporting.suite import ROOT
+from benchmark_utils.reporting.tables import MACHINE
 
 PACKAGES = ["benchopt", "numpy", "scipy", "numba", "llvmlite", "pandas",
             "scikit-learn", "libsvmdata", "optuna", "threadpoolctl",
             "matplotlib"]
-
-#: Columns that benchopt stores; if they differ, times cannot be compared.
-MACHINE = ["platform", "platform-architecture", "system-cpus",
-           "system-processor", "env-OMP_NUM_THREADS"]
-#: Likewise, what may change what a run does.
-CODE = ["benchmark-code", "version-numpy", "version-scipy", "version-numba"]
-
 
 def now():
     """Date and time, as text."""
@@ -83,18 +77,3 @@ def write(file, record):
     """Write a record as JSON."""
     file.write_text(json.dumps(record, indent=1, default=str,
                                ensure_ascii=False) + "\n")
-
-
-def mixed(df):
-    """What of machine and code differs between the rows of a table.
-
-    Returns
-    -------
-    dict of {str: list}
-        From columns to their values, of which there are at least two. Rows
-        that do not say are not counted.
-    """
-    return {
-        column: sorted(map(str, df[column].dropna().unique()))
-        for column in [*MACHINE, *CODE]
-        if column in df and df[column].nunique() > 1}

@@ -175,6 +175,8 @@ class Problem:
         What gaps are measured from; NaN if each seed has its own.
     origin : str
         Where it is from: see ``reference``.
+    different : dict of {str: list}
+        What of machines and versions differs: see ``tables.mixed``.
     """
 
     def __init__(self, df, dataset, objective, diverged=()):
@@ -187,6 +189,7 @@ class Problem:
         h_stars = {found.h_star for found in references.values()}
         origins = sorted({found.origin for found in references.values()})
         self.origin = ", ".join(origins)
+        self.different = tables.mixed(df)
         self.h_star = h_stars.pop() if len(h_stars) == 1 else np.nan
         df = df.assign(gap=df["objective_value"] - df["base_seed"].map(
             {seed: found.h_star for seed, found in references.items()}))

@@ -151,8 +151,8 @@ def shortlist(problem, seconds, n):
     problem : Problem
     seconds : float
         Time within which a low h counts.
-    n : int
-        How many of each method.
+    n : int or None
+        How many of each method; None for all.
 
     Returns
     -------

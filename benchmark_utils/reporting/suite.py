@@ -105,8 +105,13 @@ class Method:
         self.name = cls.name
 
     def full_name(self, parameters):
-        """Name of a configuration, as in results tables."""
-        return str(self.cls.get_instance(**parameters))
+        """Name that a configuration of a config file has in results.
+
+        YAML has no tuples: they come back as lists.
+        """
+        return str(self.cls.get_instance(**{
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in parameters.items()}))
 
     def entry(self, parameters):
         """A configuration in a config file."""

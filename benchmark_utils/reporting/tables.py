@@ -26,6 +26,12 @@ ASKED = "n_repetitions_asked"
 # Names of configurations of which nothing is left, as JSON in one row.
 DIVERGED = "configurations_diverged"
 
+#: Columns that benchopt stores; if they differ, times cannot be compared.
+MACHINE = ["platform", "platform-architecture", "system-cpus",
+           "system-processor", "env-OMP_NUM_THREADS"]
+#: Likewise, what may change what a run does.
+CODE = ["benchmark-code", "version-numpy", "version-scipy", "version-numba"]
+
 
 def method_of(solver_name):
     """Name of the method in a parametrised name such as SOBA[...]."""
@@ -306,3 +312,18 @@ def as_typed(name, parameters):
     except ValueError:
         pass
     return {name: {key: [value] for key, value in parameters.items()}}
+
+
+def mixed(df):
+    """What of machine and code differs between the rows of a table.
+
+    Returns
+    -------
+    dict of {str: list}
+        From columns to their values, of which there are at least two. Rows
+        that do not say are not counted.
+    """
+    return {
+        column: sorted(map(str, df[column].dropna().unique()))
+        for column in [*MACHINE, *CODE]
+        if column in df and df[column].nunique() > 1}

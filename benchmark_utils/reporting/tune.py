@@ -11,7 +11,7 @@ The rules:
    once, for the same time.
 2. A shortlist: its best, and the best at smaller steps of x, as one
    repetition favours steps that are only just stable. Each runs with
-   repetitions.
+   repetitions. Where all of them diverge, the next smaller steps follow.
 3. The lowest median, over repetitions, of the lowest h reached in the time. A
    repetition that diverges counts as infinity. Where some of the best
    diverged, a candidate of which fewer did is taken, if it comes to at most
@@ -73,7 +73,7 @@ class Tuning:
                 method, options.configurations
                 if whole[name] <= options.configurations else n_first)
             for name, method in self.methods.items()}
-        self.stages = []
+        self.stages, self.refined = [], None
 
     def run(self):
         """All stages.
@@ -85,19 +85,26 @@ class Tuning:
         """
         self.grid = self._grow()
         self.grid_table = self.table
-        listed = shortlist(
-            self.grid, self.options.seconds, self.options.shortlist)
-        candidates = [
-            (self.methods[c.method], self.parameters[c.name])
-            for c in listed]
-        self.refined = self._problem([self._stage(
-            "shortlist", candidates, self.options.max_seconds,
-            self.options.repetitions)])
+        listed = {name: [] for name in self.methods}
+        for c in shortlist(self.grid, self.options.seconds, None):
+            listed[c.method].append(
+                (self.methods[c.method], self.parameters[c.name]))
+        done, chosen, n = [], {}, self.options.shortlist
+        # Where no candidate of a method is left, the next smaller steps.
+        while candidates := [
+                entry for name in self.methods if name not in chosen
+                for entry in listed[name][len(done) * n:][:n]]:
+            done.append(self._stage(
+                f"shortlist-{len(done) + 1}", candidates,
+                self.options.max_seconds, self.options.repetitions))
+            self.refined = self._problem(done)
+            if self.refined is not None:
+                chosen = {name: best for name in self.methods if (
+                    best := choice(self.refined, name)) is not None}
         if self.refined is None:
             raise ValueError("every repetition of the shortlist diverged: "
                              f"see the logs in {self.folder}")
-        return {name: best for name in self.methods
-                if (best := choice(self.refined, name)) is not None}
+        return chosen
 
     def _grow(self):
         """Runs of the first grid and of what is added to it."""
@@ -147,7 +154,7 @@ class Tuning:
             return None
         self.table = pd.concat(filled, ignore_index=True)
         df = tables.prepared(self.table, strict=True)
-        different = record.mixed(df)
+        different = tables.mixed(df)
         if different:
             note(f"runs of several machines or versions: {different}")
         # A stage in which all diverged has no table that would know of them.

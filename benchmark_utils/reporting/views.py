@@ -5,6 +5,8 @@ from benchmark_utils.reporting import styles, tables
 
 #: Curves in a figure at the top.
 MOST = 10
+#: Configurations of a dataset beyond which a page would be too large.
+MOST_OF_ALL = 200
 #: Shown wherever there is room: the poster's.
 ALWAYS = ("SOBA", "SABA")
 
@@ -57,10 +59,13 @@ def options(df):
     list of str
         For benchopt's menu, of which the first is the default.
     """
+    n_configurations = df.groupby(
+        ["dataset_name", "objective_name"])["solver_name"].nunique().max()
     families = {styles.family_of(tables.method_of(name)) or OTHERS
                 for name in df["solver_name"].unique()}
     return [view for view in VIEWS
-            if view in families or view in (FEW, EACH, ALL)]
+            if view in families or view in (FEW, EACH)
+            or view == ALL and n_configurations <= MOST_OF_ALL]
 
 
 def shown(problem, view):

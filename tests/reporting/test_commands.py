@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from handmade import A, table
-from harness import ROOT, copy_suite, run
+from harness import COMPILED, ROOT, copy_suite, run
 
 from benchmark_utils.reporting import compare, running, tune
 from benchmark_utils.reporting import suite as has
@@ -20,6 +20,9 @@ DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
 TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--seconds", "1e-2",
         "--max-seconds", "2e-2", "--seed", "1"]
 COMPARE = ["-m", "benchmark_utils.reporting.compare"]
+
+# One worker makes the suite that they share.
+pytestmark = pytest.mark.xdist_group("commands")
 
 
 @pytest.fixture(scope="module")
@@ -199,11 +202,10 @@ def test_an_interrupted_tune_goes_on(suite):
     command = [sys.executable, "-u", *TUNE, "-s", "Mine", "--configurations",
                "6", "--repetitions", "2", "--shortlist", "1", "--folder",
                "outputs/stopped"]
-    environment = {key: value for key, value in os.environ.items()
-                   if key != "NUMBA_CACHE_DIR"}
     process = subprocess.Popen(
         command, cwd=suite, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+        stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(COMPILED)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 120
     logs = suite / "outputs/stopped"

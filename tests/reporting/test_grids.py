@@ -1,10 +1,11 @@
 """The grid of a method, and how it grows."""
 import numpy as np
 import pytest
+import yaml
 from harness import SOLVERS
 
 from benchmark_utils.reporting import grids
-from benchmark_utils.reporting.suite import Method, methods
+from benchmark_utils.reporting.suite import Method, configurations, methods
 
 
 class Solver:
@@ -110,6 +111,16 @@ def test_one_configuration_has_nothing_to_grow():
     tried = grids.first(one, 5)
     assert len(tried) == 1
     assert grids.more(one, tried, tried[0], 5) == []
+
+
+def test_names_are_those_that_a_config_file_gives():
+    one, = methods(["RandomSearch"])[0]
+    for parameters in grids.first(one, 5):
+        text = yaml.safe_dump({"solver": [one.entry(parameters)]})
+        (read, values), = configurations(yaml.safe_load(text))
+        name = str(read.cls.get_instance(**values))
+        assert name == one.full_name(parameters)
+        assert "box=[" in name
 
 
 def test_every_solver_of_the_suite_has_a_grid():

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from handmade import OBJECTIVE, problems, table
+from handmade import problems, table
 
 from benchmark_utils.reporting import overview, tuning_cost
 from benchmark_utils.reporting.profiles import Profiles
@@ -125,4 +125,3 @@ def test_names_of_problems_are_short_and_differ():
         ["digits[ratio=5e-1]", "libsvm[name=a9a]", "mnist[ratio=5e-1]",
          "mnist[ratio=9e-1]"]) == [
         "digits", "a9a", "mnist[ratio=5e-1]", "mnist[ratio=9e-1]"]
-    assert OBJECTIVE

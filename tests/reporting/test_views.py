@@ -53,6 +53,9 @@ def test_the_menu_has_the_families_of_the_table():
                 ("Mine[step_size=1.0]", 0): [(0, 9)]})
     assert views.options(df) == [
         views.FEW, "one loop", views.OTHERS, views.EACH, views.ALL]
+    # A grid has too many configurations for one page.
+    grid = table({(f"SOBA[step_size={k}]", 0): [(0, 9)] for k in range(201)})
+    assert views.options(grid) == [views.FEW, "one loop", views.EACH]
 
 
 def test_names_at_the_ends_are_apart_and_near():

@@ -1,0 +1,166 @@
+"""The rules by which parameters are chosen, on runs that are made up."""
+import math
+from argparse import Namespace
+from collections import Counter
+
+import pandas as pd
+import pytest
+from handmade import table
+
+from benchmark_utils.reporting import running, tables, tune
+from benchmark_utils.reporting.suite import Method
+
+
+class Solver:
+    """What tuning needs of a class of benchopt."""
+
+    parameters = {"step_size": [1.0], "outer_ratio": [1.0]}
+    grid = {"step_size": [0.1, 1.0], "outer_ratio": [0.1, 1.0, 10.0]}
+
+    def __init__(self, parameters):
+        self.text = ",".join(f"{k}={v}" for k, v in sorted(parameters.items()))
+
+    @classmethod
+    def get_instance(cls, **parameters):
+        return cls(parameters)
+
+    def __str__(self):
+        return f"{self.name}[{self.text}]"
+
+
+def solver(name, **attributes):
+    return Method(type("Solver", (Solver,), {"name": name, **attributes}),
+                  name, {})
+
+
+class Dataset:
+    name = "d[n=1]"
+
+
+def quality(parameters):
+    """Lowest at a step of z of 3.2 and a step of x of 100."""
+    step = parameters["step_size"]
+    return (1 + abs(math.log10(step / 3.2))
+            + abs(math.log10(step / parameters["outer_ratio"] / 100)))
+
+
+@pytest.fixture
+def tuned(monkeypatch, tmp_path):
+    """A function that tunes methods on runs that a function makes up."""
+    stages = []
+
+    class Stage:
+        """In place of running.Stage: h as ``value`` says, or diverged."""
+
+        log = "log"
+
+        def __init__(self, folder, name, dataset, entries, seconds,
+                     repetitions, options):
+            self.name, self.entries = name, entries
+            stages.append((name, len(entries)))
+            curves, self.ends = {}, {}
+            for method, parameters in entries:
+                full = method.full_name(parameters)
+                self.ends[full] = "done"
+                for k in range(repetitions):
+                    h = Stage.value(method.name, parameters, seconds, k)
+                    if h is None:
+                        self.ends[full] = "diverged"
+                    else:
+                        curves[full, k] = [(0, 99), (seconds / 2, h)]
+            self.df = table(curves, run_date=name)
+            self.df[tables.ASKED] = repetitions
+
+        def run(self):
+            return self.df if len(self.df) else pd.DataFrame(
+                columns=tables.NEEDED)
+
+    def tune_(value, methods, configurations=20, shortlist=2):
+        Stage.value = staticmethod(value)
+        monkeypatch.setattr(running, "Stage", Stage)
+        options = Namespace(
+            configurations=configurations, seconds=1.0, shortlist=shortlist,
+            repetitions=5, max_seconds=3.0, seed=0)
+        tuning = tune.Tuning(Dataset, methods, options, tmp_path)
+        chosen = tuning.run()
+        return tuning, chosen, stages
+
+    return tune_
+
+
+def test_each_method_gets_the_same_number(tuned):
+    few = solver("Few", grid={"step_size": [1.0], "outer_ratio": [1.0]})
+    tuning, chosen, stages = tuned(
+        lambda name, parameters, seconds, k: quality(parameters),
+        [solver("A"), solver("B"), few])
+    assert {name: len(found) for name, found in tuning.tried.items()} == {
+        "A": 20, "B": 20, "Few": 1}
+    assert stages[0] == ("grid-1", 13)
+    assert set(chosen) == {"A", "B", "Few"}
+    assert any(line.startswith("A: 20 configurations, of which 0 diverged")
+               for line in tuning.lines(chosen))
+
+
+def test_the_grid_grows_to_what_is_best_beyond_its_edge(tuned):
+    _, chosen, _ = tuned(
+        lambda name, parameters, seconds, k: quality(parameters),
+        [solver("A")])
+    assert chosen["A"].parameters == {"step_size": 3.2, "outer_ratio": 0.032}
+
+
+def test_half_of_the_repetitions_is_infinity(tuned):
+    # The best diverges in three repetitions of five.
+    def value(name, parameters, seconds, k):
+        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
+        if step_of_x > 5 and seconds > 1 and k < 3:
+            return None
+        return 10.0 / step_of_x
+
+    _, chosen, _ = tuned(value, [solver("A")], configurations=9, shortlist=3)
+    parameters = chosen["A"].parameters
+    assert parameters["step_size"] / parameters["outer_ratio"] <= 5
+
+
+def test_where_no_candidate_is_left_smaller_steps_follow(tuned):
+    def value(name, parameters, seconds, k):
+        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
+        if seconds > 1 and step_of_x > 0.05:
+            return None
+        return 10.0 / step_of_x
+
+    _, chosen, stages = tuned(
+        value, [solver("A"), solver("B")], configurations=9, shortlist=1)
+    names = Counter(name.split("-")[0] for name, _ in stages)
+    assert names["shortlist"] > 2
+    parameters = chosen["A"].parameters
+    assert parameters["step_size"] / parameters["outer_ratio"] <= 0.05
+
+
+def test_the_steadier_is_taken_if_it_is_nearly_as_good(tuned):
+    def value(factor):
+        def of(name, parameters, seconds, k):
+            large = parameters["outer_ratio"] < 1
+            if large and seconds > 1 and k == 0:
+                return None
+            return (1.0 if large else factor) + (name == "Best") * -0.9
+        return of
+
+    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0]}
+    methods = [solver("A", grid=grid), solver("Best", grid=grid)]
+    for factor, ratio in [(1.5, 1.0), (9.0, 0.1)]:
+        _, chosen, _ = tuned(value(factor), methods, configurations=2)
+        assert chosen["A"].parameters["outer_ratio"] == ratio
+
+
+def test_where_everything_diverges_steps_shrink_and_it_is_said(tuned):
+    def value(name, parameters, seconds, k):
+        return None if name == "A" else 1.0
+
+    tuning, chosen, _ = tuned(value, [solver("A"), solver("B")],
+                              configurations=12)
+    assert list(chosen) == ["B"]
+    assert "A: 12 configurations, of which 12 diverged; none is left" in (
+        list(tuning.lines(chosen)))
+    assert min(p["step_size"] for p in tuning.tried["A"]) < 0.1
+    with pytest.raises(ValueError, match="every configuration diverged"):
+        tuned(value, [solver("A")])
