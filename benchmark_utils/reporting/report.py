@@ -200,14 +200,17 @@ def _claim(compared, word):
     text = f"the lowest median is that of {best}"
     if not first:
         return f"{text}; there are too few repetitions to say more."
-    others = [method for method, median in compared.median.items()
-              if np.isfinite(median) and method not in first]
+    n_others = sum(np.isfinite(median) and method not in first
+                   for method, median in compared.median.items())
     equal = [method for method in first if method != best]
-    if others:
-        text += f", {word} than {_listed(others)}"
+    if not n_others and not equal:
+        return f"{best} alone gets there."
+    if n_others:
+        text += f", {word} than " + (
+            "the other one" if n_others == 1 else f"the {n_others} others")
     if equal:
         text += f"; not told apart from it: {_listed(equal)}"
-    return f"{text}." if others or equal else f"{best} alone gets there."
+    return f"{text}."
 
 
 def _listed(names):
