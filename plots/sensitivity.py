@@ -32,7 +32,7 @@ class Plot(BasePlot):
         highest = gaps.max()
         lowest = min(max(gaps.min(), 1e-8 * highest), 0.5 * highest)
         return [{"image": tuning_cost.draw_cells(
-            cells, method, lowest, highest), "label": method}
+            cells, lowest, highest), "label": method}
             for method, cells in maps.items()]
 
     def get_metadata(self, df, dataset, objective):
@@ -41,5 +41,5 @@ class Plot(BasePlot):
             "title": f"{dataset.split('[')[0]}: lowest h(x) - h*, "
                      f"{problem.reference_text}. A wide bright area is easy "
                      "to find; x: diverged; frame: the best.",
-            "ncols": 4,
+            "ncols": 3,
         }

@@ -111,14 +111,13 @@ def _edges(values, widest):
         sorted(values), logs, before, after, strict=True)}
 
 
-def draw_cells(found, method, lowest, highest):
+def draw_cells(found, lowest, highest):
     """A heat map as an image.
 
     Parameters
     ----------
     found : dict
         As ``cells`` returns it.
-    method : str
     lowest, highest : float
         Ends of the scale of colours, the same for all methods.
 
@@ -133,7 +132,7 @@ def draw_cells(found, method, lowest, highest):
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    figure = Figure(figsize=(5.4, 5.4), dpi=100, layout="constrained")
+    figure = Figure(figsize=(4, 4), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     colors = ScalarMappable(LogNorm(lowest, highest), "viridis_r")
@@ -149,11 +148,11 @@ def draw_cells(found, method, lowest, highest):
             facecolor=colors.to_rgba(shown) if ends else "0.93"))
         if ends:
             ax.text(*middle, _short(shown), ha="center", va="center",
-                    fontsize=8, rotation=0 if width > 0.45 else 90,
+                    fontsize=7, rotation=0 if width > 0.7 else 90,
                     color="black" if shown**2 < lowest * highest else "white")
         else:
-            ax.plot(*middle, "x", color="firebrick", markersize=9,
-                    markeredgewidth=2)
+            ax.plot(*middle, "x", color="firebrick", markersize=7,
+                    markeredgewidth=1.8)
     left, bottom, width, height = places[best]
     ax.add_patch(Rectangle((left, bottom), width, height, fill=False,
                            edgecolor="black", linewidth=2.5, zorder=5))
@@ -161,10 +160,10 @@ def draw_cells(found, method, lowest, highest):
     for axis, k in ((ax.yaxis, 0), (ax.xaxis, 1)):
         values = sorted({pair[k] for pair in found})
         axis.set_ticks(np.log10(values), [f"{value:g}" for value in values])
-    ax.tick_params(axis="x", rotation=60, labelsize=8)
+    ax.tick_params(axis="x", rotation=90, labelsize=8)
     ax.tick_params(axis="y", labelsize=8)
-    ax.set(xlabel="outer_ratio", ylabel="step_size", title=method)
-    figure.colorbar(colors, ax=ax, label="h(x) - h*", shrink=0.9)
+    ax.set(xlabel="outer_ratio", ylabel="step_size")
+    figure.colorbar(colors, ax=ax, shrink=0.9).ax.tick_params(labelsize=8)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3] / 255.0
 

@@ -95,7 +95,7 @@ def test_cells_are_marked_where_all_diverged():
     found = tuning_cost.cells(
         [c for c in grid().configurations if c.method == "SOBA"])
     assert found == {(1.0, 1.0): 2.0, (1.0, 0.1): 8.0, (1.0, 0.01): np.inf}
-    image = tuning_cost.draw_cells(found, "SOBA", 1.0, 10.0)
+    image = tuning_cost.draw_cells(found, 1.0, 10.0)
     assert image.ndim == 3 and 0 <= image.min() < image.max() <= 1
 
 
