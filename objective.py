@@ -39,7 +39,7 @@ class Objective(NamesFiles, BaseObjective):
         "numpy", "scipy", "numba", "threadpoolctl",
     ]
 
-    parameters = {"max_seconds": [2.0]}
+    parameters = {"max_seconds": [1.0]}
 
     sampling_strategy = "callback"
     stopping_criterion = BudgetCriterion()
