@@ -251,5 +251,5 @@ def test_a_bad_time_limit_is_a_reason_to_skip(suite):
     _, text = run(["-m", "benchopt", "run", ".", "-s", "SOBA", "-d",
                    "quadratic", "-o", "*[max_seconds=-1]", "--no-plot"],
                   suite)
-    assert "max_seconds=-1 is not valid" in text, text
+    assert "max_seconds=-1.0 is not valid" in text, text
     assert "Traceback" not in text and "skip" in text

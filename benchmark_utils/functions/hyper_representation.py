@@ -60,6 +60,13 @@ class HyperRepresentation:
     name : str
         What the errors call the data.
 
+    Attributes
+    ----------
+    X : array of float64, shape (n_samples, n_features + 1)
+        Samples, and a column of ones.
+    y : array, shape (n_samples,)
+        Classes or targets.
+
     Raises
     ------
     ValueError

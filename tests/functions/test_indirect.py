@@ -8,7 +8,7 @@ import pytest
 from numba.core.errors import TypingError
 
 from benchmark_utils.compiled import jit, kernel
-from benchmark_utils.functions import oracles
+from benchmark_utils.functions import indirect, oracles
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.indirect import (
     in_memory,
@@ -165,9 +165,8 @@ def test_layouts_differ_by_the_order_of_their_fields():
 
 
 def test_another_layout_of_arrays_is_noticed(monkeypatch):
-    monkeypatch.setattr(
-        "benchmark_utils.functions.indirect.cpu_target.target_context."
-        "get_abi_sizeof", lambda *_: 8)
+    monkeypatch.setattr(indirect.cpu_target.target_context, "get_abi_sizeof",
+                        lambda *_: 8)
     with pytest.raises(RuntimeError, match="lays out arrays in another way"):
         in_memory(everything())
 

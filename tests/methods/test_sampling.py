@@ -4,9 +4,9 @@ import pytest
 from harness import from_python
 from scipy.stats import chisquare
 
-from benchmark_utils.functions import batches
+from benchmark_utils.methods import sampling
 
-reshuffle = from_python(batches.reshuffle)
+reshuffle = from_python(sampling.reshuffle)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 782, 40_000])
@@ -23,7 +23,7 @@ def test_reshuffle_draws_as_numpy_does(n):
 
 def test_draw_below_is_uniform():
     rng = np.random.default_rng(0)
-    draws = [batches.draw_below(rng, 10) for _ in range(10_000)]
+    draws = [sampling.draw_below(rng, 10) for _ in range(10_000)]
     counts = np.bincount(draws)
     assert len(counts) == 10
     assert chisquare(counts).pvalue > 1e-3

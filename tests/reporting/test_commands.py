@@ -36,7 +36,8 @@ def suite(tmp_path_factory):
         'name = "Template"', 'name = "Mine"\n\n    grid = '
         '{"step_size": [0.1, 1000.0], "outer_ratio": [1, 10]}'))
     said = run(
-        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5]", "--configurations",
+        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5,tolerance=1e-10]",
+         "--configurations",
          "5", "--shortlist", "2", "--repetitions", "5", "-j", "1"], suite)
     (suite / "said.json").write_text(json.dumps(said))
     return suite
@@ -79,7 +80,8 @@ def test_tune_goes_on_where_it_was(suite):
               for file in folder(suite).glob("*-*.parquet")}
     assert len(before) >= 3
     code, text = run(
-        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5]", "--configurations",
+        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5,tolerance=1e-10]",
+         "--configurations",
          "5", "--shortlist", "2", "--repetitions", "5"], suite)
     assert code == 0 and "of 4 configurations" not in text, text
     for file, changed in before.items():
