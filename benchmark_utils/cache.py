@@ -19,15 +19,14 @@ import numba
 import numpy as np
 from numba.core import caching
 from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
 from numba.core.serialize import dumps
 
 _ROOT = Path(__file__).resolve().parent.parent
-# What no fingerprint sees: how a compiled call finds its kernel, code that is
-# made by intrinsics, and the fields of what is handed to compiled code.
+# What no fingerprint sees: how a compiled call finds its kernel, and the
+# fields of what is handed to compiled code.
 _CONVENTIONS = ["benchmark_utils/cache.py", "benchmark_utils/compiled.py",
-                "benchmark_utils/functions/apart.py",
                 "benchmark_utils/functions/indirect.py",
-                "benchmark_utils/functions/vectors.py",
                 "benchmark_utils/methods/sampling.py"]
 
 
@@ -77,10 +76,10 @@ def fingerprint(function):
     """Hash of a function and of what it calls in this suite.
 
     Bytecode, constants, options of the compiler, and the values of global
-    numbers; the same for compiled and plain functions that it names, also as
-    attributes of modules of this suite. Comments and places in a file do not
-    count. What comes from other packages does not either: Numba's version is
-    part of the key of its cache.
+    numbers; the same for compiled and plain functions and intrinsics that it
+    names, also as attributes of modules of this suite. Comments and places in
+    a file do not count. What comes from other packages does not either:
+    Numba's version is part of the key of its cache.
 
     Parameters
     ----------
@@ -105,6 +104,8 @@ def fingerprint(function):
                              else value)) for key, value in options.items()),
         )).encode())
         for name, value in _names(current, digest):
+            if isinstance(value, _Intrinsic):
+                value = value._defn
             if isinstance(value, Dispatcher) or (
                     isinstance(value, FunctionType) and _is_ours(value)):
                 pending.append(value)

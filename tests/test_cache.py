@@ -7,6 +7,7 @@ import sys
 import numba
 import pytest
 from harness import ROOT, copy_suite, run
+from numba.extending import intrinsic
 
 from benchmark_utils import cache
 from benchmark_utils.compiled import jit, kernel
@@ -152,6 +153,29 @@ def test_a_fingerprint_has_what_is_called():
         assert cache.fingerprint(_calls) != before
     finally:
         _called.py_func = old
+
+
+def _intrinsic(position):
+    @intrinsic
+    def call(typing, x):
+        return x(x), lambda context, builder, signature, values: (
+            values[0] if position else values[0])
+
+    return call
+
+
+_INTRINSIC = _intrinsic(0)
+
+
+def _calls_an_intrinsic(x):
+    return _INTRINSIC(x)
+
+
+def test_a_fingerprint_has_what_intrinsics_are_made_of(monkeypatch):
+    before = cache.fingerprint(_calls_an_intrinsic)
+    assert cache.fingerprint(_calls_an_intrinsic) == before
+    monkeypatch.setitem(globals(), "_INTRINSIC", _intrinsic(1))
+    assert cache.fingerprint(_calls_an_intrinsic) != before
 
 
 _CONSTANT = 1.0

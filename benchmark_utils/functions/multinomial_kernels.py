@@ -32,6 +32,7 @@ from benchmark_utils.functions.vectors import (
     aligned_zeros,
     load,
     load_rows,
+    same,
     spread,
     store,
     store_rows,
@@ -45,15 +46,14 @@ _APART = {
     "set_point": (_INT, _VECTOR, _VECTOR, _INT),
     "prepare": (_INT, _VECTOR, types.float64, _INT),
     "combine": (_INT, _INT, _INT),
-    "take_combinations": (_INT, _INT, *[_VECTOR] * 4),
-    "add_combination": (_INT, *[_VECTOR, types.float64] * 2),
-    "set_penalised": (_VECTOR, _VECTOR),
+    "set_derivatives": (_INT, _INT, *[_VECTOR] * 4, types.float64, _VECTOR),
+    "add_combination": (types.float64, _VECTOR) * 2,
     "set_penalty_cross": (_VECTOR, _VECTOR, types.float64, _VECTOR),
     **{f"add_{what}_{n}": (_INT, _INT, _INT)
        for what in ("scores", "combinations") for n in (1, 2, 3)},
 }
-(set_point, prepare, combine, take_combinations, add_combination,
- set_penalised, set_penalty_cross, add_scores_1, add_scores_2, add_scores_3,
+(set_point, prepare, combine, set_derivatives, add_combination,
+ set_penalty_cross, add_scores_1, add_scores_2, add_scores_3,
  add_combinations_1, add_combinations_2, add_combinations_3) = (
     apart(position, *arguments)
     for position, arguments in enumerate(_APART.values()))
@@ -62,7 +62,6 @@ _APART = {
 OUTER_CODES = {None: 0, "weights": 1, "class": 2, "feature": 3, "scalar": 4}
 # Features whose lanes stay in the first-level cache for all panels.
 _TILE = 128
-_ZERO, _ONE = np.zeros(1), np.ones(1)
 # A feature that is picked costs as much as so many that are copied.
 _FEW = 5
 
@@ -99,6 +98,11 @@ class MultinomialBatches(NamedTuple):
     r : array of float64, shape (d,)
     per_feature : array of float64, shape (p,)
         Scratch space: penalties r; those of features, else 0.
+    chosen : array of int64, shape (2,)
+        First and last place in ``columns`` of the features whose lanes are in
+        ``point``; 0 and -1 for all features.
+    numbers : array of int32, shape (p,)
+        0, 1, 2, ...
     apart : array of int64, shape (len(_APART),)
         Addresses of the kernels that are called so.
     oracle_calls : array of int64, shape (1,)
@@ -140,6 +144,8 @@ class MultinomialBatches(NamedTuple):
     total: np.ndarray
     r: np.ndarray
     per_feature: np.ndarray
+    chosen: np.ndarray
+    numbers: np.ndarray
     apart: np.ndarray
     oracle_calls: np.ndarray
 
@@ -189,6 +195,7 @@ def multinomial_batches(entries, f, batch_size, order):
         *(aligned_zeros(size) for _ in range(6)),
         penalties,
         penalties if f.outer == "feature" else np.zeros(f.n_features),
+        np.array([0, -1]), np.arange(f.n_features, dtype=np.int32),
         np.zeros(len(_APART), np.int64), np.zeros(1, np.int64))
     set_apart(batches, {
         globals()[f"_{name}"]: arguments
@@ -226,37 +233,32 @@ def _width(n_lanes):
     return (n_lanes + 7) // 8 * 8
 
 
-@kernel
-def _stride(f):
-    """Features, filled up likewise."""
-    return (f.n_features + 7) // 8 * 8
-
-
 # The kernels that touch the data, for n vectors of lanes. Where all entries
-# are stored, the sums of r samples or of r features stay in registers.
+# are stored, the sums of r samples or of r features stay in registers. Rows of
+# f.point and f.combination are all features, or those chosen, in their order:
+# ``places`` are the rows of whole features, from ``skip`` on.
 def _block(n, r):
     @kernel
-    def add_scores(panels, at, w, whole, first, last, point, width, lane,
-                   scores, row):
+    def add_scores(panels, at, w, places, skip, first, last, point, width,
+                   lane, scores, row):
         sums = load(scores, row * width + lane, width, r, n)
         for j in range(first, last):
             sums = add_outer(
                 sums, spread(panels, at + j * w, 1, r),
-                load_rows(point, whole, j, width, lane, 1, n))
+                load_rows(point, places, skip + j, width, lane, 1, n))
         store(scores, row * width + lane, width, r, n, sums)
 
     @kernel
-    def add_combinations(panels, at, w, n_panels, whole, j, scores, width,
-                         lane, combination):
-        sums = load_rows(combination, whole, j, width, lane, r, n)
+    def add_combinations(panels, at, w, n_panels, n_whole, places, skip, j,
+                         scores, width, lane, combination):
+        sums = load_rows(combination, places, skip + j, width, lane, r, n)
         for panel in range(n_panels):
             for i in range(w):
                 sums = add_outer(
                     sums,
-                    spread(panels, at + (panel * whole.size + j) * w + i, w,
-                           r),
+                    spread(panels, at + (panel * n_whole + j) * w + i, w, r),
                     load(scores, (panel * w + i) * width + lane, 0, 1, n))
-        store_rows(combination, whole, j, width, lane, r, n, sums)
+        store_rows(combination, places, skip + j, width, lane, r, n, sums)
 
     return add_scores, add_combinations
 
@@ -280,6 +282,11 @@ def _tile(n):
             return
         w = min(f.chunk_size, PANEL)
         n_panels, n_whole = f.chunk_size // w, f.whole.size
+        everything = f.chosen[1] < 0
+        columns = f.columns if everything else f.numbers
+        whole = f.whole if everything else f.numbers
+        first_row = 0 if everything else f.chosen[0]
+        skip = 0 if everything else f.chosen[1] - first_row
         for first in range(0, n_whole, _TILE):
             last = min(first + _TILE, n_whole)
             for panel in range(n_panels):
@@ -287,17 +294,17 @@ def _tile(n):
                 i = 0
                 while i + ROWS <= w:
                     score_block(
-                        f.panels, at + i, w, f.whole, first, last, f.point,
-                        width, lane, f.scores, panel * w + i)
+                        f.panels, at + i, w, whole, skip, first, last,
+                        f.point, width, lane, f.scores, panel * w + i)
                     i += ROWS
                 while i < w:
                     score_one(
-                        f.panels, at + i, w, f.whole, first, last, f.point,
-                        width, lane, f.scores, panel * w + i)
+                        f.panels, at + i, w, whole, skip, first, last,
+                        f.point, width, lane, f.scores, panel * w + i)
                     i += 1
         q = f.first_value[chunk]
         for c in range(f.first_column[chunk], f.first_column[chunk + 1]):
-            z = load_rows(f.point, f.columns, c, width, lane, 1, n)
+            z = load_rows(f.point, columns, c - first_row, width, lane, 1, n)
             last = q + np.int64(f.counts[c])
             while q < last:
                 i = np.int64(f.rows[q]) * width + lane
@@ -314,29 +321,38 @@ def _tile(n):
         """
         sums = load(f.sums, lane, 0, 1, n)
         for i in range(f.chunk_size):
-            sums = add_outer(sums, spread(_ONE, 0, 0, 1), load(
+            sums = add_outer(sums, same(1.0, 1), load(
                 f.scores, i * width + lane, 0, 1, n))
         store(f.sums, lane, 0, 1, n, sums)
         w = min(f.chunk_size, PANEL)
         n_panels, n_whole = f.chunk_size // w, f.whole.size
+        everything = f.chosen[1] < 0
+        columns = f.columns if everything else f.numbers
+        whole = f.whole if everything else f.numbers
+        first_row = 0 if everything else f.chosen[0]
+        skip = 0 if everything else f.chosen[1] - first_row
         at, j = chunk * n_panels * n_whole * w, 0
         while j + ROWS <= n_whole:
-            combine_block(f.panels, at, w, n_panels, f.whole, j, f.scores,
-                          width, lane, f.combination)
+            combine_block(
+                f.panels, at, w, n_panels, n_whole, whole, skip, j, f.scores,
+                width, lane, f.combination)
             j += ROWS
         while j < n_whole:
-            combine_one(f.panels, at, w, n_panels, f.whole, j, f.scores,
-                        width, lane, f.combination)
+            combine_one(
+                f.panels, at, w, n_panels, n_whole, whole, skip, j, f.scores,
+                width, lane, f.combination)
             j += 1
         q = f.first_value[chunk]
         for c in range(f.first_column[chunk], f.first_column[chunk + 1]):
-            sums = load_rows(f.combination, f.columns, c, width, lane, 1, n)
+            sums = load_rows(
+                f.combination, columns, c - first_row, width, lane, 1, n)
             last = q + np.int64(f.counts[c])
             while q < last:
                 sums = add_outer(sums, spread(f.values, q, 0, 1), load(
                     f.scores, np.int64(f.rows[q]) * width + lane, 0, 1, n))
                 q += 1
-            store_rows(f.combination, f.columns, c, width, lane, 1, n, sums)
+            store_rows(f.combination, columns, c - first_row, width, lane, 1,
+                       n, sums)
 
     return add_scores, add_combinations
 
@@ -370,16 +386,25 @@ def _add_combinations(f, chunk, width):
         add_combinations_1(f, (chunk, width, lane))
 
 
-# From the order of users to that of the kernels, and back. All features are
-# copied in blocks; a few of many are picked one by one.
+# From the order of users to that of the kernels, and back: classes of features
+# are rows of f.stacked, of which the transpose are lanes.
 @kernel
-def _columns_of(f, batch):
-    """First and last place in f.columns of what a batch has; 0, -1: all."""
+def _choose_rows(f, batch):
+    """All features or, if these are few, those that a batch has."""
     first = f.first_column[_first_chunk(f, batch)]
     last = f.first_column[_last_chunk(f, batch)]
-    if (last - first + f.whole.size) * _FEW < f.n_features:
-        return first, last
-    return 0, -1
+    few = (last - first + f.whole.size) * _FEW < f.n_features
+    f.chosen[0] = first if few else 0
+    f.chosen[1] = last if few else -1
+
+
+@kernel
+def _n_rows(f):
+    """Number of features that are chosen, and filled up to whole vectors."""
+    n = f.n_features
+    if f.chosen[1] >= 0:
+        n = f.chosen[1] - f.chosen[0] + f.whole.size
+    return n, (n + 7) // 8 * 8
 
 
 @kernel
@@ -389,51 +414,46 @@ def _set_point(f, batch, z, v, n_vectors):
     width = _width(n_lanes)
     for k in range(width):
         f.sums[k] = f.at_background[k] = 0.0
-    first, last = _columns_of(f, batch)
-    if last >= 0:
-        _pick(f, f.columns, first, last, z, v, n_lanes)
-        _pick(f, f.whole, 0, f.whole.size, z, v, n_lanes)
-        if f.background.size:
-            for k in range(n_lanes):
-                f.at_background[k] = (
-                    _dot(f.background, 0, z, k * p, p) if k < K
-                    else _dot(f.background, 0, v, (k - K) * p, p))
-        return
-    p_8 = _stride(f)
-    _stack(z, K, p, f.stacked, 0, p_8)
+    _choose_rows(f, batch)
+    n, n_8 = _n_rows(f)
+    _stack(f, z, 0)
     if n_vectors == 2:
-        _stack(v, K, p, f.stacked, K, p_8)
-    for c in range(n_lanes * p_8, width * p_8):
+        _stack(f, v, K)
+    for c in range(n_lanes * n_8, width * n_8):
         f.stacked[c] = 0.0
-    _transpose_all(f.stacked, 0, width, p_8, f.point)
-    if f.background.size:
+    _transpose_all(f.stacked, 0, width, n_8, f.point)
+    if f.background.size and n == p:
         _add_scores(f, -1, width)
+    elif f.background.size:
+        for k in range(n_lanes):
+            f.at_background[k] = (
+                _dot(f.background, 0, z, k * p, p) if k < K
+                else _dot(f.background, 0, v, (k - K) * p, p))
 
 
 @kernel
-def _pick(f, columns, first, last, z, v, n_lanes):
-    """f.point = lanes of the features of some columns."""
-    K, p, width = f.n_classes, f.n_features, _width(n_lanes)
-    for c in range(first, last):
-        j = np.int64(columns[c])
-        for k in range(K):
-            f.point[j * width + k] = z[k * p + j]
-        for k in range(K, n_lanes):
-            f.point[j * width + k] = v[(k - K) * p + j]
-        for k in range(n_lanes, width):
-            f.point[j * width + k] = 0.0
-
-
-@kernel
-def _stack(z, K, p, stacked, row, p_8):
-    """Rows of stacked, from ``row`` on = the classes of z."""
-    for k in range(K):
-        start, to, j = k * p, (row + k) * p_8, 0
-        while j + LANES <= p:
-            store(stacked, to + j, 0, 1, 1, load(z, start + j, 0, 1, 1))
-            j += LANES
-        while j < p_8:
-            stacked[to + j] = z[start + j] if j < p else 0.0
+def _stack(f, z, row):
+    """Rows of f.stacked, from ``row`` on = the classes of z."""
+    p, n_8 = f.n_features, _n_rows(f)[1]
+    first, last = f.chosen[0], f.chosen[1]
+    for k in range(f.n_classes):
+        start, to, j = k * p, (row + k) * n_8, 0
+        if last < 0:
+            while j + LANES <= p:
+                store(f.stacked, to + j, 0, 1, 1, load(z, start + j, 0, 1, 1))
+                j += LANES
+            while j < p:
+                f.stacked[to + j] = z[start + j]
+                j += 1
+        else:
+            while first + j < last:
+                f.stacked[to + j] = z[start + np.int64(f.columns[first + j])]
+                j += 1
+            for c in range(f.whole.size):
+                f.stacked[to + j] = z[start + np.int64(f.whole[c])]
+                j += 1
+        while j < n_8:
+            f.stacked[to + j] = 0.0
             j += 1
 
 
@@ -451,7 +471,7 @@ def _dot(a, i, b, j, n):
     """<a[i:i + n], b[j:j + n]>."""
     total, k = 0.0, 0
     if n >= 4 * LANES:
-        sums = spread(_ZERO, 0, 0, 4)
+        sums = same(0.0, 4)
         while k + 4 * LANES <= n:
             sums = add_products(sums, load(a, i + k, 0, 1, 4),
                                 load(b, j + k, 0, 1, 4))
@@ -491,111 +511,107 @@ def _combine(f, chunk, row, n_lanes):
 
 
 @kernel
-def _take_combinations(f, batch, n_vectors, z, out, v, other):
-    """out = the penalty's part at z, and the sums of samples, which become 0.
-
-    The first lanes; those of the second vector likewise go to other, if there
-    are two.
-    """
-    K, n_lanes = f.n_classes, n_vectors * f.n_classes
-    first, last = _columns_of(f, batch)
-    if last < 0:
-        _stack_combinations(f, n_lanes)
-        _set_from_stack(f, z, 0, out)
-        if n_vectors == 2:
-            _set_from_stack(f, v, K, other)
-        return
-    _set_penalised(f, z, out)
-    _add_background(f, 0, 1.0, out)
-    if n_vectors == 2:
-        _set_penalised(f, v, other)
-        _add_background(f, K, 1.0, other)
-    second = 1.0 if n_vectors == 2 else 0.0
-    _put_back(f, f.columns, first, last, n_lanes, out, 1.0, other, second, K)
-    _put_back(f, f.whole, 0, f.whole.size, n_lanes, out, 1.0, other, second,
-              K)
-
-
-@kernel
-def _add_combination(f, batch, out, scale, average, average_scale):
-    """Add multiples of the sums of samples to out and average."""
-    K, p_8 = f.n_classes, _stride(f)
-    first, last = _columns_of(f, batch)
-    _add_background(f, 0, scale, out)
-    _add_background(f, 0, average_scale, average)
-    if last < 0:
-        _stack_combinations(f, K)
-        for k in range(K):
-            start = k * f.n_features
-            for j in range(f.n_features):
-                out[start + j] += scale * f.stacked[k * p_8 + j]
-            for j in range(f.n_features):
-                average[start + j] += average_scale * f.stacked[k * p_8 + j]
-        return
-    _put_back(f, f.columns, first, last, K, out, scale, average,
-              average_scale, 0)
-    _put_back(f, f.whole, 0, f.whole.size, K, out, scale, average,
-              average_scale, 0)
-
-
-@kernel
 def _stack_combinations(f, n_lanes):
     """f.stacked = lanes of f.combination, which becomes 0."""
-    p_8, width = _stride(f), _width(n_lanes)
-    _transpose_all(f.combination, 0, p_8, width, f.stacked)
-    for c in range(p_8 * width):
+    n_8, width = _n_rows(f)[1], _width(n_lanes)
+    _transpose_all(f.combination, 0, n_8, width, f.stacked)
+    for c in range(n_8 * width):
         f.combination[c] = 0.0
 
 
 @kernel
-def _set_from_stack(f, z, lane, out):
-    """out = the penalty's part at z, and sums of samples, from a lane on."""
-    p = f.n_features
-    for k in range(f.n_classes):
-        penalty, start = _class_penalty(f, k), k * p
-        row = (lane + k) * _stride(f)
-        if f.background.size:
-            s = f.sums[lane + k]
-            for j in range(p):
-                out[start + j] = (
-                    (penalty + f.per_feature[j]) * z[start + j]
-                    + f.stacked[row + j] + s * f.background[j])
-        else:
-            for j in range(p):
-                out[start + j] = (
-                    (penalty + f.per_feature[j]) * z[start + j]
-                    + f.stacked[row + j])
+def _set_derivatives(f, n_vectors, with_sums, z, out, v, other, scale, out_x):
+    """out, other = the penalty's parts at z, v, and the sums of samples.
 
-
-@kernel
-def _put_back(f, columns, first, last, n_lanes, out, scale, other,
-              other_scale, lane):
-    """Add multiples of sums of samples, of the features of some columns.
-
-    To ``out`` from the first lanes, to ``other`` from ``lane`` on. They
-    become 0: chunks of a batch may share features.
+    ``other`` if there are two vectors, sums if there are any, which become 0.
+    ``out_x`` += scale times the derivative in x of sum_kj r_kj z_kj v_kj.
     """
-    K, p, width = f.n_classes, f.n_features, _width(n_lanes)
-    for c in range(first, last):
-        j = np.int64(columns[c])
-        start = j * width
-        for k in range(K):
-            out[k * p + j] += scale * f.combination[start + k]
-        if other_scale != 0.0:
-            for k in range(K):
-                other[k * p + j] += (
-                    other_scale * f.combination[start + lane + k])
-        for k in range(width):
-            f.combination[start + k] = 0.0
+    K = f.n_classes
+    if with_sums:
+        _stack_combinations(f, n_vectors * K)
+    # A class at a time, which stays in the second-level cache.
+    for k in range(K):
+        _set_row(f, k, z, out, with_sums, k)
+        if n_vectors == 2:
+            _set_row(f, k, v, other, with_sums, K + k)
+        if scale != 0.0:
+            _add_penalty_cross(f, k, z, v, scale, out_x)
 
 
 @kernel
-def _add_background(f, lane, scale, out):
-    if f.background.size:
-        for k in range(f.n_classes):
-            s, start = scale * f.sums[lane + k], k * f.n_features
-            for j in range(f.n_features):
-                out[start + j] += s * f.background[j]
+def _set_row(f, k, z, out, with_sums, lane):
+    """A class of ``_set_derivatives``, of which the sums are in a lane."""
+    p, start, row = f.n_features, k * f.n_features, lane * _n_rows(f)[1]
+    from_stack = with_sums and f.chosen[1] < 0
+    shifted = with_sums and f.background.size > 0
+    penalty, shift = _class_penalty(f, k), f.sums[lane]
+    sums, j = same(0.0, 1), 0
+    while j + LANES <= p:
+        if from_stack:
+            sums = load(f.stacked, row + j, 0, 1, 1)
+        own = load(z, start + j, 0, 1, 1)
+        total = add_products(sums, same(penalty, 1), own)
+        total = add_products(total, load(f.per_feature, j, 0, 1, 1), own)
+        if shifted:
+            total = add_products(
+                total, same(shift, 1), load(f.background, j, 0, 1, 1))
+        store(out, start + j, 0, 1, 1, total)
+        j += LANES
+    while j < p:
+        total = (penalty + f.per_feature[j]) * z[start + j]
+        if from_stack:
+            total += f.stacked[row + j]
+        if shifted:
+            total += shift * f.background[j]
+        out[start + j] = total
+        j += 1
+    if with_sums and not from_stack:
+        _add_chosen(f, row, 1.0, out, start)
+
+
+@kernel
+def _add_chosen(f, row, scale, out, start):
+    """out[start:] += scale times a row of f.stacked, at chosen features."""
+    first, last = f.chosen[0], f.chosen[1]
+    for c in range(first, last):
+        out[start + np.int64(f.columns[c])] += (
+            scale * f.stacked[row + c - first])
+    row += last - first
+    for c in range(f.whole.size):
+        out[start + np.int64(f.whole[c])] += scale * f.stacked[row + c]
+
+
+@kernel
+def _add_combination(f, scale, out, average_scale, average):
+    """Multiples of the sums of samples are added to out and to average."""
+    p = f.n_features
+    _stack_combinations(f, f.n_classes)
+    for k in range(f.n_classes):
+        start, row, s = k * p, k * _n_rows(f)[1], f.sums[k]
+        if f.chosen[1] < 0:
+            _add_row(f.stacked, row, s, f.background, 0, f.background.size)
+            _add_row(out, start, scale, f.stacked, row, p)
+            _add_row(average, start, average_scale, f.stacked, row, p)
+        else:
+            _add_chosen(f, row, scale, out, start)
+            _add_chosen(f, row, average_scale, average, start)
+            n = f.background.size
+            _add_row(out, start, scale * s, f.background, 0, n)
+            _add_row(average, start, average_scale * s, f.background, 0, n)
+
+
+@kernel
+def _add_row(out, start, scale, a, row, n):
+    """out[start:start + n] += scale * a[row:row + n]."""
+    j = 0
+    while j + LANES <= n:
+        store(out, start + j, 0, 1, 1, add_products(
+            load(out, start + j, 0, 1, 1), same(scale, 1),
+            load(a, row + j, 0, 1, 1)))
+        j += LANES
+    while j < n:
+        out[start + j] += scale * a[row + j]
+        j += 1
 
 
 # Samples of a chunk, a row of f.by_class a class: z in the first K rows, v in
@@ -724,30 +740,30 @@ def _class_penalty(f, k):
 
 
 @kernel
-def _set_penalised(f, z, out):
-    """out_kj = (C + r_kj) z_kj."""
-    for k in range(f.n_classes):
-        penalty, start = _class_penalty(f, k), k * f.n_features
-        for j in range(f.n_features):
-            out[start + j] = (penalty + f.per_feature[j]) * z[start + j]
+def _add_penalty_cross(f, k, z, v, scale, out):
+    """out += scale times the derivative in x of sum_j r_kj z_kj v_kj."""
+    p, start = f.n_features, k * f.n_features
+    if f.outer == 2:
+        out[k] += scale * f.r[k] * _dot(z, start, v, start, p)
+    elif f.outer == 3:
+        for j in range(p):
+            out[j] += scale * f.r[j] * z[start + j] * v[start + j]
+    elif f.outer == 4:
+        out[0] += scale * f.r[0] * _dot(z, start, v, start, p)
 
 
 @kernel
 def _set_penalty_cross(f, z, v, scale, out):
     """out = scale times the derivative in x of sum_kj r_kj z_kj v_kj."""
-    p = f.n_features
+    _clear(out)
+    for k in range(f.n_classes):
+        _add_penalty_cross(f, k, z, v, scale, out)
+
+
+@kernel
+def _clear(out):
     for c in range(out.size):
         out[c] = 0.0
-    if f.outer < 2:
-        return
-    for k in range(f.n_classes):
-        if f.outer == 3:
-            for j in range(p):
-                out[j] += z[k * p + j] * v[k * p + j]
-        else:
-            out[k if f.outer == 2 else 0] += _dot(z, k * p, v, k * p, p)
-    for c in range(out.size):
-        out[c] *= scale * f.r[c]
 
 
 @kernel
@@ -755,11 +771,10 @@ def _penalty_value(f, z):
     """sum_kj (C + r_kj) z_kj^2."""
     p, total = f.n_features, 0.0
     for k in range(f.n_classes):
+        total += _class_penalty(f, k) * _dot(z, k * p, z, k * p, p)
         if f.outer == 3:
             for j in range(p):
-                total += (f.ridge + f.r[j]) * z[k * p + j] ** 2
-        else:
-            total += _class_penalty(f, k) * _dot(z, k * p, z, k * p, p)
+                total += f.r[j] * z[k * p + j] ** 2
     return total
 
 
@@ -800,7 +815,7 @@ def _grad_z(f, batch, z, x, out):
         prepare(f, (chunk, x, scale, 1))
         combine(f, (chunk, 0, K))
     _set_penalties(f, x)
-    take_combinations(f, (batch, 1, z, out, z, out))
+    set_derivatives(f, (1, 1, z, out, z, out, 0.0, out))
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -827,7 +842,7 @@ def _hvp(f, batch, z, x, v, out):
         prepare(f, (chunk, x, scale, 2))
         combine(f, (chunk, K, K))
     _set_penalties(f, x)
-    take_combinations(f, (batch, 1, v, out, v, out))
+    set_derivatives(f, (1, 1, v, out, v, out, 0.0, out))
     f.oracle_calls[0] += batch_size_of(f, batch)
 
 
@@ -848,7 +863,7 @@ def _cross(f, batch, z, x, v, out):
 def _gradients(f, batch, z, x, out_z, out_x):
     K, scale = f.n_classes, batch_weight(f, batch)
     _set_penalties(f, x)
-    set_penalty_cross(f, (z, z, 0.5, out_x))
+    _clear(out_x)
     set_point(f, (batch, z, z, 1))
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         prepare(f, (chunk, x, scale, 1))
@@ -856,7 +871,7 @@ def _gradients(f, batch, z, x, out_z, out_x):
             _set_losses(f, _filled(f, chunk)[1])
             _put(f, chunk, f.loss, out_x)
         combine(f, (chunk, 0, K))
-    take_combinations(f, (batch, 1, z, out_z, z, out_z))
+    set_derivatives(f, (1, 1, z, out_z, z, out_z, 0.5, out_x))
     f.oracle_calls[0] += 2 * batch_size_of(f, batch)
 
 
@@ -864,14 +879,14 @@ def _gradients(f, batch, z, x, out_z, out_x):
 def _directions(f, batch, z, x, v, out_grad, out_hvp, out_cross):
     K, scale = f.n_classes, batch_weight(f, batch)
     _set_penalties(f, x)
-    set_penalty_cross(f, (z, v, 1.0, out_cross))
+    _clear(out_cross)
     set_point(f, (batch, z, v, 2))
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         prepare(f, (chunk, x, scale, 2))
         if f.outer == 1:
             _put(f, chunk, f.own, out_cross)
         combine(f, (chunk, 0, 2 * K))
-    take_combinations(f, (batch, 2, z, out_grad, v, out_hvp))
+    set_derivatives(f, (2, 1, z, out_grad, v, out_hvp, 1.0, out_cross))
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
 
@@ -897,9 +912,8 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
                           out_hvp, out_cross):
     K, place = f.n_classes, 0
     _set_penalties(f, x)
-    set_penalised(f, (z, out_grad))
-    set_penalised(f, (v, out_hvp))
-    set_penalty_cross(f, (z, v, 1.0, out_cross))
+    _clear(out_cross)
+    set_derivatives(f, (2, 0, z, out_grad, v, out_hvp, 1.0, out_cross))
     set_point(f, (batch, z, v, 2))
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         n = _filled(f, chunk)[1]
@@ -917,8 +931,8 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
 def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
     K, place = f.n_classes, 0
     _set_penalties(f, x)
-    set_penalised(f, (z, out_z))
-    set_penalty_cross(f, (z, z, 0.5, out_x))
+    _clear(out_x)
+    set_derivatives(f, (1, 0, z, out_z, z, out_z, 0.5, out_x))
     set_point(f, (batch, z, z, 1))
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
         n = _filled(f, chunk)[1]
@@ -935,6 +949,7 @@ def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
 @kernel
 def _add_samples(f, batch, weights, out, average):
     K, place, width = f.n_classes, 0, _width(f.n_classes)
+    _choose_rows(f, batch)
     for k in range(width):
         f.sums[k] = 0.0
     for chunk in range(_first_chunk(f, batch), _last_chunk(f, batch)):
@@ -947,8 +962,8 @@ def _add_samples(f, batch, weights, out, average):
                 f.scores[i * width + k] = weights[place + i, k]
         _add_combinations(f, chunk, width)
         place += n
-    add_combination(f, (batch, out, batch_weight(f, batch), average,
-                        1.0 / f.n_samples))
+    add_combination(f, (
+        batch_weight(f, batch), out, 1.0 / f.n_samples, average))
 
 
 @kernel

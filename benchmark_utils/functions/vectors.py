@@ -20,6 +20,7 @@ column, rows, columns)``                    a[places[first + r] * width +
                                             column]; places are of int32
 ``store_rows(a, places, first, width,       writes them there
 column, rows, columns, vectors)``
+``same(number, n)``                         n vectors of one number
 ``spread(a, first, stride, rows)``          ``rows`` vectors, of which r has
                                             a[first + r * stride] everywhere
 ``add_outer(sums, a, b)``                   sums[r, c] + a[r] * b[c], rows by
@@ -176,6 +177,30 @@ def _shuffle(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, mask)
 
 
+def _fill(builder, number):
+    """A vector of one number."""
+    nothing = ir.Constant(_VECTOR, ir.Undefined)
+    lane = builder.insert_element(
+        nothing, number, ir.Constant(ir.IntType(32), 0))
+    return _shuffle(builder, lane, nothing, [0] * LANES)
+
+
+@intrinsic(prefer_literal=True)
+def same(typing, number, n):
+    shape = _constants(n)
+    if shape is None:
+        return None
+
+    def generate(context, builder, signature, values):
+        number = context.cast(
+            builder, values[0], signature.args[0], types.float64)
+        return context.make_tuple(
+            builder, signature.return_type,
+            [_fill(builder, number)] * shape[0])
+
+    return _tuple_of(shape[0])(number, n), generate
+
+
 @intrinsic(prefer_literal=True)
 def spread(typing, a, first, stride, rows):
     shape = _constants(rows)
@@ -185,14 +210,9 @@ def spread(typing, a, first, stride, rows):
     def generate(context, builder, signature, values):
         start = _strided(context, builder, signature, values)
         data = make_array(signature.args[0])(context, builder, values[0]).data
-        nothing = ir.Constant(_VECTOR, ir.Undefined)
-        vectors = []
-        for r in range(shape[0]):
-            number = builder.load(builder.gep(data, [start(r)]))
-            lane = builder.insert_element(
-                nothing, number, ir.Constant(ir.IntType(32), 0))
-            vectors.append(_shuffle(builder, lane, nothing, [0] * LANES))
-        return context.make_tuple(builder, signature.return_type, vectors)
+        return context.make_tuple(builder, signature.return_type, [
+            _fill(builder, builder.load(builder.gep(data, [start(r)])))
+            for r in range(shape[0])])
 
     return _tuple_of(shape[0])(a, first, stride, rows), generate
 

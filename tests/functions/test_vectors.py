@@ -13,6 +13,7 @@ from benchmark_utils.functions.vectors import (
     aligned_zeros,
     load,
     load_rows,
+    same,
     spread,
     store,
     store_rows,
@@ -64,9 +65,8 @@ def test_transpose(rng):
 
 @njit
 def inner(a, b):
-    zero = np.zeros(1)
     return add_up(add_products(
-        spread(zero, 0, 0, 3), load(a, 0, 0, 1, 3), load(b, 0, 0, 1, 3)))
+        same(0, 3), load(a, 0, 0, 1, 3), load(b, 0, 0, 1, 3)))
 
 
 def test_inner_product(rng):
