@@ -65,7 +65,7 @@ def test_nothing_that_may_be_missing_is_imported_at_the_top(place):
                        re.MULTILINE)
     # What comes with Numba and with benchopt.
     known = {*names, *sys.stdlib_module_names, "benchmark_utils", "llvmlite",
-             "joblib", "pandas", "matplotlib", "yaml"}
+             "click", "joblib", "pandas", "matplotlib", "yaml"}
     for file in (ROOT / place).rglob("*.py"):
         for node in ast.parse(file.read_text()).body:
             modules = []
