@@ -56,7 +56,7 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [1.0],
-        "outer_ratio": [10.0],
+        "outer_ratio": [100.0],
         "batch_size": [64],
         "lmbda": [10.0],
         "p": [2],
@@ -64,7 +64,7 @@ class Solver(BilevelSolver):
         "normalize": [True],
         "eval_freq": [16],
     }
-    grid = {"outer_ratio": [1.0, 3.2, 10.0, 32.0, 100.0],
+    grid = {"outer_ratio": [3.2, 10.0, 32.0, 100.0, 320.0],
             "lmbda": [3.0, 10.0, 30.0], "p": [2, 3]}
 
     constraints = {

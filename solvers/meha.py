@@ -47,7 +47,7 @@ class Solver(BilevelSolver):
     name = "MEHA"
 
     parameters = {
-        "step_size": [0.5],
+        "step_size": [0.1],
         "outer_ratio": [0.2],
         "batch_size": [64],
         "lmbda0": [3.0],

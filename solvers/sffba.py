@@ -45,7 +45,7 @@ class Solver(BilevelSolver):
     name = "SFFBA"
 
     parameters = {
-        "step_size": [0.1],
+        "step_size": [0.05],
         "outer_ratio": [0.3],
         "batch_size": [64],
         "eta": [0.1],

@@ -52,7 +52,7 @@ class Solver(BilevelSolver):
 
     parameters = {
         "step_size": [0.1],
-        "outer_ratio": [100.0],
+        "outer_ratio": [300.0],
         "batch_size": [64],
         "theta": [0.1],
         "n_warm_up_steps": [3],
