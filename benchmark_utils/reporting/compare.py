@@ -14,8 +14,9 @@ tables of ``--table``. For each dataset it writes
 - the results table, ``dashboard.html``, and ``record.json``: machine,
   versions, commit, seeds, and how it was run;
 
-and for several datasets ``overview``: ranks and profiles over all of them.
-What is done is kept: the same command goes on where it was interrupted.
+and for several datasets ``overview``: ranks and profiles over all. Runs
+are new, also where those of ``tune`` are kept, and then kept beside the
+comparison: the same command goes on where it was interrupted.
 """
 import json
 import re
@@ -318,13 +319,13 @@ def _of_runs(options):
                    or chosen.settings.get("max_seconds", 5.0))
         folder = options.folder / dataset.slug
         stage = running.Stage(folder / "runs", "compare", dataset,
-                              chosen.entries, seconds, repetitions, options)
+                              chosen.entries, seconds, repetitions, options,
+                              cache=(folder / "runs" / "kept").resolve())
         df = stage.run()
         if not len(df):
             raise ValueError(f"every run diverged: see {stage.log}")
-        for name, end in stage.ends.items():
-            if end not in ("done", "diverged"):
-                note(f"{name}: {end or 'no end'} (see {stage.log})")
+        for text in stage.unusual():
+            note(text)
         yield Comparison(
             df, dataset.name, tables.find_objective(df), folder,
             {"run": stage.story,

@@ -27,7 +27,8 @@ from benchmark_utils.reporting.suite import ROOT, digest
 
 _ENDS = re.compile(
     r"\|--([^\n\r]+?):\x1b\[0m \x1b\[1;3\dm"
-    r"(done \(timeout\)|done|diverged|error|skip|not installed)")
+    r"(done \(timeout\)|done|diverged|error|skip|not installed)[^\n\r]*"
+    r"(?:\n +Reason: ([^\n\r]+))?")
 _REASON = re.compile(r"Reason: ([^\n\r]*)")
 
 
@@ -66,6 +67,9 @@ class Stage:
     repetitions : int
     options : argparse.Namespace
         Those of ``add_options``.
+    cache : Path, optional
+        Where benchopt keeps runs that are done, in place of where it keeps
+        those of all commands: what is measured here is then new.
 
     Raises
     ------
@@ -74,8 +78,9 @@ class Stage:
     """
 
     def __init__(self, folder, name, dataset, entries, seconds, repetitions,
-                 options):
+                 options, cache=None):
         self.name, self.entries, self.options = name, entries, options
+        self.cache = cache
         self.repetitions = repetitions
         self.config = {
             "dataset": [dataset.entry],
@@ -129,8 +134,27 @@ class Stage:
 
     @property
     def ends(self):
-        """How each configuration ended, as benchopt says it."""
+        """How each configuration ended, as benchopt says it.
+
+        With the reason, as in "skip: no test set"; None for one that did not
+        end.
+        """
         return self.story["ends"]
+
+    def unusual(self):
+        """A line for each way to end that is neither good nor diverged.
+
+        Returns
+        -------
+        list of str
+        """
+        found = {}
+        for name, end in self.ends.items():
+            if end not in ("done", "diverged"):
+                found.setdefault((tables.method_of(name), end), []).append(
+                    name)
+        return [f"{method}: {end or 'no end'}, {len(names)} configurations, "
+                f"see {self.log}" for (method, end), names in found.items()]
 
     def _run(self):
         options = self.options
@@ -146,7 +170,9 @@ class Stage:
         before, start = record.machine(), time.time()
         with self.log.open("w") as log:
             process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT)
+                command, stdout=log, stderr=subprocess.STDOUT, env={
+                    **os.environ, **({"BENCHOPT_CACHE": str(self.cache)}
+                                     if self.cache else {})})
             try:
                 self._follow(process, start)
             except KeyboardInterrupt:
@@ -154,10 +180,10 @@ class Stage:
                 raise Interrupted from None
         text = self.log.read_text(errors="replace")
         ends = dict.fromkeys(self.names)
-        for solver, end in _ENDS.findall(text):
+        for solver, end, reason in _ENDS.findall(text):
             # A repetition that failed is not hidden by one that did not.
             if solver in ends and ends[solver] in (None, "done"):
-                ends[solver] = end
+                ends[solver] = f"{end}: {reason}" if reason else end
         part = part.with_suffix(".parquet")
         if not part.exists() and (
                 process.returncode < 0 or "diverged" not in ends.values()):
@@ -188,7 +214,7 @@ class Stage:
         total, shown = len(self.names), -1
         while process.poll() is None:
             time.sleep(1.0)
-            n_done = len({name for name, _ in _ENDS.findall(
+            n_done = len({name for name, *_ in _ENDS.findall(
                 self.log.read_text(errors="replace"))} & set(self.names))
             elapsed = time.time() - start
             left = elapsed * (total - n_done) / n_done if n_done else None

@@ -120,6 +120,8 @@ class Tuning:
                 best = problem.best(self.options.seconds)
             for name, found in self.tried.items():
                 left = self.options.configurations - len(found)
+                if len(self._skipped(name)) == len(found):
+                    continue
                 new = grids.more(
                     self.methods[name], found,
                     self.parameters[best[name].name] if name in best
@@ -136,10 +138,16 @@ class Tuning:
             self.folder, name, self.dataset, entries, seconds, repetitions,
             self.options)
         self.stages.append((stage, stage.run()))
-        for configuration, end in stage.ends.items():
-            if end not in ("done", "diverged"):
-                note(f"{configuration}: {end or 'no end'} (see {stage.log})")
+        for text in stage.unusual():
+            note(text)
         return self.stages[-1]
+
+    def _skipped(self, name):
+        """Why configurations of a method were skipped, one reason each."""
+        return [end for stage, _ in self.stages
+                for configuration, end in stage.ends.items()
+                if tables.method_of(configuration) == name
+                and (end or "").startswith("skip")]
 
     @property
     def parameters(self):
@@ -171,6 +179,9 @@ class Tuning:
             n_lost = sum(tables.method_of(c) == name for c in lost)
             text = (f"{name}: {len(found)} configurations, of which {n_lost} "
                     "diverged")
+            skipped = self._skipped(name)
+            if skipped:
+                text += f" and {len(skipped)} were skipped ({skipped[0]})"
             if name not in chosen:
                 yield f"{text}; none is left"
                 continue

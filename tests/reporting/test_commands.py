@@ -13,12 +13,13 @@ import yaml
 from handmade import A, table
 from harness import COMPILED, ROOT, copy_suite, run
 
-from benchmark_utils.reporting import compare, running, tune
+from benchmark_utils.reporting import compare, running, tables, tune
 from benchmark_utils.reporting import suite as has
 
 DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
 TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--seconds", "1e-2",
         "--max-seconds", "2e-2", "--seed", "1"]
+LBFGS = "L-BFGS[memory=5,tolerance=1e-10]"
 COMPARE = ["-m", "benchmark_utils.reporting.compare"]
 
 # One worker makes the suite that they share.
@@ -36,8 +37,7 @@ def suite(tmp_path_factory):
         'name = "Template"', 'name = "Mine"\n\n    grid = '
         '{"step_size": [0.1, 1000.0], "outer_ratio": [1, 10]}'))
     said = run(
-        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5,tolerance=1e-10]",
-         "--configurations",
+        [*TUNE, "-s", "Mine", "-s", LBFGS, "--configurations",
          "5", "--shortlist", "2", "--repetitions", "5", "-j", "1"], suite)
     (suite / "said.json").write_text(json.dumps(said))
     return suite
@@ -80,8 +80,7 @@ def test_tune_goes_on_where_it_was(suite):
               for file in folder(suite).glob("*-*.parquet")}
     assert len(before) >= 3
     code, text = run(
-        [*TUNE, "-s", "Mine", "-s", "L-BFGS[memory=5,tolerance=1e-10]",
-         "--configurations",
+        [*TUNE, "-s", "Mine", "-s", LBFGS, "--configurations",
          "5", "--shortlist", "2", "--repetitions", "5"], suite)
     assert code == 0 and "of 4 configurations" not in text, text
     for file, changed in before.items():
@@ -164,6 +163,24 @@ def test_a_stage_is_of_its_data_and_settings(tmp_path):
               stem(DATASET, repetitions=3), stem(DATASET, seed=1),
               stem(DATASET, memory=6)}
     assert len({first, *others}) == 6
+
+
+def test_how_runs_end_is_read_from_benchopt(tmp_path):
+    entries = has.configurations({"solver": [
+        {"L-BFGS": {"memory": 5, "tolerance": 1e-3}},
+        {"SABA": {"step_size": [1e4], "batch_size": 10}},
+        {"F2SA-p": {"lmbda": 1e-3}}]})
+    stage = running.Stage(
+        tmp_path, "a", has.Dataset(DATASET), entries, 0.05, 2,
+        Namespace(seed=0, timeout=None, n_jobs=None, parallel_config=None))
+    df = stage.run()
+    assert set(df["solver_name"]) == {stage.names[0]}
+    assert set(df[tables.ASKED]) == {2}
+    done, diverged, skipped = stage.ends.values()
+    assert (done, diverged) == ("done", "diverged")
+    assert skipped.startswith("skip: lmbda=0.001 is not large enough")
+    line, = stage.unusual()
+    assert line.startswith("F2SA-p: skip: lmbda=0.001")
 
 
 def test_tables_of_two_machines_are_refused(suite, tmp_path):

@@ -64,12 +64,17 @@ def tuned(monkeypatch, tmp_path):
                 self.ends[full] = "done"
                 for k in range(repetitions):
                     h = Stage.value(method.name, parameters, seconds, k)
-                    if h is None:
+                    if isinstance(h, str):
+                        self.ends[full] = h
+                    elif h is None:
                         self.ends[full] = "diverged"
                     else:
                         curves[full, k] = [(0, 99), (seconds / 2, h)]
             self.df = table(curves, run_date=name)
             self.df[tables.ASKED] = repetitions
+
+        def unusual(self):
+            return []
 
         def run(self):
             return self.df if len(self.df) else pd.DataFrame(
@@ -164,3 +169,17 @@ def test_where_everything_diverges_steps_shrink_and_it_is_said(tuned):
     assert min(p["step_size"] for p in tuning.tried["A"]) < 0.1
     with pytest.raises(ValueError, match="every configuration diverged"):
         tuned(value, [solver("A")])
+
+
+def test_what_is_skipped_is_said_and_not_grown(tuned):
+    def value(name, parameters, seconds, k):
+        if name == "A" or parameters["outer_ratio"] < 1:
+            return "skip: d is too large"
+        return quality(parameters)
+
+    tuning, chosen, _ = tuned(value, [solver("A"), solver("B")])
+    lines = list(tuning.lines(chosen))
+    assert lines[0] == (
+        "A: 6 configurations, of which 0 diverged and 6 were skipped (skip: "
+        "d is too large); none is left")
+    assert "skipped" in lines[1] and list(chosen) == ["B"]
