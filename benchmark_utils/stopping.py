@@ -1,4 +1,6 @@
 """When a run ends."""
+import math
+
 from benchopt.stopping_criterion import StoppingCriterion
 
 
@@ -31,5 +33,6 @@ class BudgetCriterion(StoppingCriterion):
         first, last = objective_list[0], objective_list[-1]
         limit = self.tolerance * first["objective_grad_norm"]
         progress = last["time"] / last["p_obj_max_seconds"]
-        stop = progress >= 1.0 or last["objective_grad_norm"] <= limit
-        return stop, min(progress, 1.0)
+        # The norm at the start is infinite where h jumps.
+        stationary = last["objective_grad_norm"] <= limit < math.inf
+        return progress >= 1.0 or stationary, min(progress, 1.0)

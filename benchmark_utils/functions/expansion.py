@@ -20,16 +20,20 @@ class Expansion(NamedTuple):
         v -> Hessian in z times v, in double precision.
     rough_product : function
         The same in single precision, at half the cost.
-    preconditioner : function
+    diagonal : function
+        Without an argument: the diagonal of the Hessian, or what is near it.
+    preconditioner : function or None
         Without an argument: makes the function b -> M^-1 b, for a symmetric
-        positive definite M that is near the Hessian.
+        positive definite M that is near the Hessian. None where the diagonal
+        will do.
     """
 
     value: float
     gradient: np.ndarray
     product: Callable
     rough_product: Callable
-    preconditioner: Callable
+    diagonal: Callable
+    preconditioner: Callable | None
 
 
 class Coarse(NamedTuple):

@@ -159,16 +159,15 @@ class LogisticRegression:
             along = self._single @ (v / scale).astype(np.float32)
             return scale * ((weight_32 * along) @ self._single) + r * v
 
-        def preconditioner():
-            diagonal = weight @ self._squares + r
-            diagonal = np.where(diagonal > 0, diagonal, 1.0)
-            return lambda b: b / diagonal
-
         gradient = r * z - (
             residual.astype(rows.dtype) @ rows) / self.n_samples
         return Expansion(
             self._value(margin, z, x), gradient, product, rough_product,
-            preconditioner)
+            lambda: weight @ self._squares + r, None)
+
+    def hessian_diagonal(self, z, x):
+        """Diagonal of the Hessian in z, shape (p,)."""
+        return self.expand(z, x).diagonal()
 
     def hessian_block(self, z, x, features):
         """Hessian in z of some features alone, shape (k, k)."""

@@ -181,7 +181,18 @@ class MultinomialLogistic:
         return Expansion(
             losses @ weights[:, 0] + self._penalty(z, x), gradient.ravel(),
             product, partial(product, rough=True),
-            partial(self._preconditioner, probabilities, weights, penalties))
+            lambda: _diagonal(
+                probabilities, weights, self._squares, penalties).ravel(),
+            partial(self._preconditioner, probabilities, weights, penalties)
+            if self._turns else None)
+
+    def hessian_diagonal(self, z, x):
+        """Diagonal of the Hessian in z, but for averages, shape (p,).
+
+        The average over samples of a product is taken for the product of the
+        averages, of class weights and of squared features.
+        """
+        return self.expand(z, x).diagonal()
 
     def _combine(self, v, change, rough=False):
         """Combination of samples, with coefficients made from their scores.
@@ -252,7 +263,10 @@ class MultinomialLogistic:
         for _ in range(4):
             Q = np.linalg.qr(some.T @ (some @ Q))[0]
         along = some @ Q
-        Q = Q @ np.linalg.eigh(along.T @ along)[1][:, :-q - 1:-1]
+        size, turn = np.linalg.eigh(along.T @ along)
+        # Without what is 0 but for rounding.
+        q = min(q, np.count_nonzero(size > 1e-9 * size[-1]))
+        Q = Q @ turn[:, :-q - 1:-1]
         directions = np.zeros((self.n_features, q), np.float32)
         directions[kept] = Q
         return directions, X @ Q
@@ -264,9 +278,10 @@ class MultinomialLogistic:
 
     @property
     def _turns(self):
-        """Whether penalties stay the same as features are rotated."""
-        return (self.outer != "feature" and np.any(self._squares)
-                and self.n_classes * _MIN_DIRECTIONS <= _MAX_BLOCK)
+        """Whether principal directions help: penalties must be the same."""
+        return (self.outer != "feature" and self.X.dtype == float
+                and self.n_classes * _MIN_DIRECTIONS <= _MAX_BLOCK
+                and np.any(self._squares))
 
     def coarse(self):
         """This function of the principal components of the samples.
@@ -293,29 +308,25 @@ class MultinomialLogistic:
         """Near the inverse of the Hessian.
 
         The Hessian on the principal directions, from some of the samples,
-        and a diagonal on the others: there, the average over samples of a
-        product is taken for the product of the averages of class weights and
-        of squared features.
+        and its diagonal on the others.
         """
         K = self.n_classes
-        classes = np.sum(weights * probabilities * (1 - probabilities), axis=0)
-        if not self._turns or self.X.dtype == np.float32:
-            diagonal = (np.outer(classes, self._squares) + penalties).ravel()
-            diagonal = np.where(diagonal > 0, diagonal, 1.0)
-            return lambda b: b / diagonal
         directions, samples = self._principal
         q = directions.shape[1]
         some = self._some
         s, w = (a[some].astype(np.float32) for a in (probabilities, weights))
         block = _hessian(samples[some], s, w * (self.n_samples / len(w)))
         block = block.astype(float)
-        floor = 1e-6 * np.max(np.diag(block))
+        # What single precision does not tell from 0, such as the curvature
+        # along equal changes of all classes.
+        floor = 1e-3 * np.max(np.diag(block))
         block[np.diag_indices_from(block)] += np.repeat(
             np.broadcast_to(np.maximum(penalties, floor), (K, 1)), q)
         factor = cho_factor(block)
         along = np.mean(samples**2, axis=0)
-        rest = np.maximum(self._squares - directions**2 @ along, 0.0)
-        diagonal = np.outer(classes, rest) + penalties
+        rest = np.maximum(
+            self._squares - directions**2 @ along, 1e-3 * self._squares)
+        diagonal = _diagonal(probabilities, weights, rest, penalties)
         diagonal = np.where(diagonal > 0, diagonal, 1.0)
         directions = directions.astype(float)
 
@@ -370,6 +381,19 @@ class MultinomialLogistic:
             return r * product.sum(0)
         return r * product.sum()
 
+    def settle(self, z, x):
+        """The best of the z for which all losses are the same, shape (p,).
+
+        Those to which an equal change of all classes leads: the penalties
+        alone decide among them, or the norm where there are none.
+        """
+        r = np.broadcast_to(
+            self._penalties(x), (self.n_classes, self.n_features))
+        r = np.where(np.any(r > 0, axis=0), r, 1.0)
+        Z = z.reshape(r.shape)
+        share = r / np.max(r, axis=0)
+        return (Z - np.sum(share * Z, axis=0) / np.sum(share, axis=0)).ravel()
+
     def project(self, x):
         """Nearest feasible x: all x are feasible."""
         return x
@@ -409,6 +433,12 @@ def _softmax(scores, y):
     losses = np.log(total[:, 0]) - own
     scores /= total
     return losses, scores
+
+
+def _diagonal(probabilities, weights, squares, penalties):
+    """As ``hessian_diagonal``, shape (K, p)."""
+    classes = np.sum(weights * probabilities * (1 - probabilities), axis=0)
+    return np.outer(classes, squares) + penalties
 
 
 def _hessian(X, probabilities, weights):
