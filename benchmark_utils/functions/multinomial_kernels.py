@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from benchmark_utils.compiled import exp, exp_all, kernel
+from benchmark_utils.compiled import exp_all, kernel
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.apart import apart, set_apart
 from benchmark_utils.functions.batches import (
@@ -19,6 +19,7 @@ from benchmark_utils.functions.batches import (
     resolve_batch_size,
 )
 from benchmark_utils.functions.multinomial_layout import (
+    GROUP,
     PANEL,
     cut,
     round_up,
@@ -26,16 +27,25 @@ from benchmark_utils.functions.multinomial_layout import (
 from benchmark_utils.functions.vectors import (
     LANES,
     ROWS,
+    add,
+    add_inner,
     add_outer,
     add_products,
     add_up,
     aligned_zeros,
+    divide,
+    exponential,
     load,
+    load_lanes,
     load_rows,
+    maximum,
+    multiply,
     same,
     spread,
     store,
+    store_lanes,
     store_rows,
+    subtract,
     transpose,
 )
 
@@ -71,7 +81,7 @@ class MultinomialBatches(NamedTuple):
 
     Attributes
     ----------
-    whole, panels, values, rows, columns, counts, first_column, first_value
+    whole, panels, columns, counts, rows, values, first_group, first_row
     background
         Entries of the samples, as ``multinomial_layout.Entries`` says.
     labels : array of int64, shape (n_chunks, size_8)
@@ -94,7 +104,7 @@ class MultinomialBatches(NamedTuple):
         The same, lane by lane. The rows from 2 K on are 0.
     at_background, sums : array of float64, shape (W,)
         Scores of the background, and sums of weights of samples.
-    weight, slope, loss, own, largest, total : array, shape (size_8,)
+    weight, slope, loss, own, along, largest, total : array, shape (size_8,)
     r : array of float64, shape (d,)
     per_feature : array of float64, shape (p,)
         Scratch space: penalties r; those of features, else 0.
@@ -111,12 +121,12 @@ class MultinomialBatches(NamedTuple):
 
     whole: np.ndarray
     panels: np.ndarray
-    values: np.ndarray
-    rows: np.ndarray
     columns: np.ndarray
     counts: np.ndarray
-    first_column: np.ndarray
-    first_value: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
+    first_group: np.ndarray
+    first_row: np.ndarray
     background: np.ndarray
     labels: np.ndarray
     order: np.ndarray
@@ -140,6 +150,7 @@ class MultinomialBatches(NamedTuple):
     slope: np.ndarray
     loss: np.ndarray
     own: np.ndarray
+    along: np.ndarray
     largest: np.ndarray
     total: np.ndarray
     r: np.ndarray
@@ -192,7 +203,7 @@ def multinomial_batches(entries, f, batch_size, order):
         aligned_zeros(size * width),
         aligned_zeros((width + 8) * size).reshape(-1, size),
         *(aligned_zeros(width) for _ in range(2)),
-        *(aligned_zeros(size) for _ in range(6)),
+        *(aligned_zeros(size) for _ in range(7)),
         penalties,
         penalties if f.outer == "feature" else np.zeros(f.n_features),
         np.array([0, -1]), np.arange(f.n_features, dtype=np.int32),
@@ -228,9 +239,9 @@ def _filled(f, chunk):
 
 
 @kernel
-def _width(n_lanes):
-    """Lanes, filled up to whole vectors."""
-    return (n_lanes + 7) // 8 * 8
+def _filled_up(n):
+    """n, filled up to whole vectors."""
+    return (n + 7) // 8 * 8
 
 
 # The kernels that touch the data, for n vectors of lanes. Where all entries
@@ -285,8 +296,8 @@ def _tile(n):
         everything = f.chosen[1] < 0
         columns = f.columns if everything else f.numbers
         whole = f.whole if everything else f.numbers
-        first_row = 0 if everything else f.chosen[0]
-        skip = 0 if everything else f.chosen[1] - first_row
+        first_place = 0 if everything else f.chosen[0]
+        skip = 0 if everything else f.chosen[1] - first_place
         for first in range(0, n_whole, _TILE):
             last = min(first + _TILE, n_whole)
             for panel in range(n_panels):
@@ -302,15 +313,16 @@ def _tile(n):
                         f.panels, at + i, w, whole, skip, first, last,
                         f.point, width, lane, f.scores, panel * w + i)
                     i += 1
-        q = f.first_value[chunk]
-        for c in range(f.first_column[chunk], f.first_column[chunk + 1]):
-            z = load_rows(f.point, columns, c - first_row, width, lane, 1, n)
-            last = q + np.int64(f.counts[c])
+        q = f.first_row[chunk]
+        for group in range(f.first_group[chunk], f.first_group[chunk + 1]):
+            place = GROUP * group - first_place
+            z = load_rows(f.point, columns, place, width, lane, GROUP, n)
+            last = q + np.int64(f.counts[group])
             while q < last:
+                entries = spread(f.values, GROUP * q, 1, GROUP)
                 i = np.int64(f.rows[q]) * width + lane
-                store(f.scores, i, 0, 1, n, add_outer(
-                    load(f.scores, i, 0, 1, n), spread(f.values, q, 0, 1),
-                    z))
+                store(f.scores, i, 0, 1, n, add_inner(
+                    load(f.scores, i, 0, 1, n), entries, z))
                 q += 1
 
     @kernel
@@ -329,8 +341,8 @@ def _tile(n):
         everything = f.chosen[1] < 0
         columns = f.columns if everything else f.numbers
         whole = f.whole if everything else f.numbers
-        first_row = 0 if everything else f.chosen[0]
-        skip = 0 if everything else f.chosen[1] - first_row
+        first_place = 0 if everything else f.chosen[0]
+        skip = 0 if everything else f.chosen[1] - first_place
         at, j = chunk * n_panels * n_whole * w, 0
         while j + ROWS <= n_whole:
             combine_block(
@@ -342,17 +354,20 @@ def _tile(n):
                 f.panels, at, w, n_panels, n_whole, whole, skip, j, f.scores,
                 width, lane, f.combination)
             j += 1
-        q = f.first_value[chunk]
-        for c in range(f.first_column[chunk], f.first_column[chunk + 1]):
+        q = f.first_row[chunk]
+        for group in range(f.first_group[chunk], f.first_group[chunk + 1]):
+            place = GROUP * group - first_place
             sums = load_rows(
-                f.combination, columns, c - first_row, width, lane, 1, n)
-            last = q + np.int64(f.counts[c])
+                f.combination, columns, place, width, lane, GROUP, n)
+            last = q + np.int64(f.counts[group])
             while q < last:
-                sums = add_outer(sums, spread(f.values, q, 0, 1), load(
+                entries = spread(f.values, GROUP * q, 1, GROUP)
+                sums = add_outer(sums, entries, load(
                     f.scores, np.int64(f.rows[q]) * width + lane, 0, 1, n))
                 q += 1
-            store_rows(f.combination, columns, c - first_row, width, lane, 1,
-                       n, sums)
+            # Of a feature in several places, the last is stored last.
+            store_rows(f.combination, columns, place, width, lane, GROUP, n,
+                       sums)
 
     return add_scores, add_combinations
 
@@ -386,75 +401,72 @@ def _add_combinations(f, chunk, width):
         add_combinations_1(f, (chunk, width, lane))
 
 
-# From the order of users to that of the kernels, and back: classes of features
-# are rows of f.stacked, of which the transpose are lanes.
+# From the order of users to that of the kernels, and back. All features are
+# transposed in blocks. A few are picked: classes of them are rows of
+# f.stacked, of which the transpose are lanes.
 @kernel
 def _choose_rows(f, batch):
     """All features or, if these are few, those that a batch has."""
-    first = f.first_column[_first_chunk(f, batch)]
-    last = f.first_column[_last_chunk(f, batch)]
+    first = GROUP * f.first_group[_first_chunk(f, batch)]
+    last = GROUP * f.first_group[_last_chunk(f, batch)]
     few = (last - first + f.whole.size) * _FEW < f.n_features
     f.chosen[0] = first if few else 0
     f.chosen[1] = last if few else -1
 
 
 @kernel
-def _n_rows(f):
-    """Number of features that are chosen, and filled up to whole vectors."""
-    n = f.n_features
-    if f.chosen[1] >= 0:
-        n = f.chosen[1] - f.chosen[0] + f.whole.size
-    return n, (n + 7) // 8 * 8
+def _n_chosen(f):
+    """Number of features that are chosen, filled up to whole vectors."""
+    return _filled_up(f.chosen[1] - f.chosen[0] + f.whole.size)
 
 
 @kernel
 def _set_point(f, batch, z, v, n_vectors):
-    """f.point = lanes of z, or of z and v, for the features of a batch."""
+    """f.point = lanes of z, or of z and v, for the features of a batch.
+
+    Lanes that fill up have no meaning.
+    """
     K, p, n_lanes = f.n_classes, f.n_features, n_vectors * f.n_classes
-    width = _width(n_lanes)
+    width = _filled_up(n_lanes)
     for k in range(width):
         f.sums[k] = f.at_background[k] = 0.0
     _choose_rows(f, batch)
-    n, n_8 = _n_rows(f)
-    _stack(f, z, 0)
-    if n_vectors == 2:
-        _stack(f, v, K)
-    for c in range(n_lanes * n_8, width * n_8):
-        f.stacked[c] = 0.0
-    _transpose_all(f.stacked, 0, width, n_8, f.point)
-    if f.background.size and n == p:
-        _add_scores(f, -1, width)
-    elif f.background.size:
-        for k in range(n_lanes):
+    if f.chosen[1] >= 0:
+        _stack(f, z, 0)
+        if n_vectors == 2:
+            _stack(f, v, K)
+        _transpose_all(f.stacked, 0, width, _n_chosen(f), f.point)
+        for k in range(n_lanes if f.background.size else 0):
             f.at_background[k] = (
                 _dot(f.background, 0, z, k * p, p) if k < K
                 else _dot(f.background, 0, v, (k - K) * p, p))
+        return
+    j = p // LANES * LANES
+    for lane in range(0, width, LANES):
+        for first in range(0, j, LANES):
+            store(f.point, first * width + lane, width, LANES, 1, transpose(
+                load_lanes(z, v, K, p, n_lanes, lane, first)))
+    while j < p:
+        for k in range(n_lanes):
+            f.point[j * width + k] = (
+                z[k * p + j] if k < K else v[(k - K) * p + j])
+        j += 1
+    if f.background.size:
+        _add_scores(f, -1, width)
 
 
 @kernel
 def _stack(f, z, row):
-    """Rows of f.stacked, from ``row`` on = the classes of z."""
-    p, n_8 = f.n_features, _n_rows(f)[1]
-    first, last = f.chosen[0], f.chosen[1]
+    """Rows of f.stacked, from ``row`` on = classes of z, chosen features."""
+    n, first, last = _n_chosen(f), f.chosen[0], f.chosen[1]
     for k in range(f.n_classes):
-        start, to, j = k * p, (row + k) * n_8, 0
-        if last < 0:
-            while j + LANES <= p:
-                store(f.stacked, to + j, 0, 1, 1, load(z, start + j, 0, 1, 1))
-                j += LANES
-            while j < p:
-                f.stacked[to + j] = z[start + j]
-                j += 1
-        else:
-            while first + j < last:
-                f.stacked[to + j] = z[start + np.int64(f.columns[first + j])]
-                j += 1
-            for c in range(f.whole.size):
-                f.stacked[to + j] = z[start + np.int64(f.whole[c])]
-                j += 1
-        while j < n_8:
-            f.stacked[to + j] = 0.0
-            j += 1
+        start, to = k * f.n_features, (row + k) * n
+        for c in range(first, last):
+            f.stacked[to] = z[start + np.int64(f.columns[c])]
+            to += 1
+        for c in range(f.whole.size):
+            f.stacked[to] = z[start + np.int64(f.whole[c])]
+            to += 1
 
 
 @kernel
@@ -486,7 +498,7 @@ def _dot(a, i, b, j, n):
 @kernel
 def _set_scores(f, chunk, n_vectors):
     """f.by_class = scores of the samples of a chunk, a row a lane."""
-    width, size = _width(n_vectors * f.n_classes), f.by_class.shape[1]
+    width, size = _filled_up(n_vectors * f.n_classes), f.by_class.shape[1]
     for k in range(0, width, LANES):
         same = load(f.at_background, k, 0, 1, 1)
         for i in range(size):
@@ -500,23 +512,14 @@ def _set_lanes(f, row, n_lanes):
     """f.scores = rows of f.by_class, as lanes."""
     size = f.by_class.shape[1]
     _transpose_all(
-        f.by_class, row * size, _width(n_lanes), size, f.scores)
+        f.by_class, row * size, _filled_up(n_lanes), size, f.scores)
 
 
 @kernel
 def _combine(f, chunk, row, n_lanes):
     """Add the combinations of a chunk, by weights that are f.by_class."""
     _set_lanes(f, row, n_lanes)
-    _add_combinations(f, chunk, _width(n_lanes))
-
-
-@kernel
-def _stack_combinations(f, n_lanes):
-    """f.stacked = lanes of f.combination, which becomes 0."""
-    n_8, width = _n_rows(f)[1], _width(n_lanes)
-    _transpose_all(f.combination, 0, n_8, width, f.stacked)
-    for c in range(n_8 * width):
-        f.combination[c] = 0.0
+    _add_combinations(f, chunk, _filled_up(n_lanes))
 
 
 @kernel
@@ -526,78 +529,139 @@ def _set_derivatives(f, n_vectors, with_sums, z, out, v, other, scale, out_x):
     ``other`` if there are two vectors, sums if there are any, which become 0.
     ``out_x`` += scale times the derivative in x of sum_kj r_kj z_kj v_kj.
     """
-    K = f.n_classes
-    if with_sums:
+    K, few = f.n_classes, f.chosen[1] >= 0
+    if with_sums and few:
         _stack_combinations(f, n_vectors * K)
+    elif with_sums:
+        _set_in_blocks(f, n_vectors * K, z, out, v, other)
     # A class at a time, which stays in the second-level cache.
     for k in range(K):
-        _set_row(f, k, z, out, with_sums, k)
-        if n_vectors == 2:
-            _set_row(f, k, v, other, with_sums, K + k)
+        if few or not with_sums:
+            _set_class(f, k, z, out, with_sums, k)
+            if n_vectors == 2:
+                _set_class(f, k, v, other, with_sums, K + k)
         if scale != 0.0:
             _add_penalty_cross(f, k, z, v, scale, out_x)
 
 
 @kernel
-def _set_row(f, k, z, out, with_sums, lane):
-    """A class of ``_set_derivatives``, of which the sums are in a lane."""
-    p, start, row = f.n_features, k * f.n_features, lane * _n_rows(f)[1]
-    from_stack = with_sums and f.chosen[1] < 0
-    shifted = with_sums and f.background.size > 0
-    penalty, shift = _class_penalty(f, k), f.sums[lane]
-    sums, j = same(0.0, 1), 0
-    while j + LANES <= p:
-        if from_stack:
-            sums = load(f.stacked, row + j, 0, 1, 1)
-        own = load(z, start + j, 0, 1, 1)
-        total = add_products(sums, same(penalty, 1), own)
-        total = add_products(total, load(f.per_feature, j, 0, 1, 1), own)
-        if shifted:
+def _set_in_blocks(f, n_lanes, z, out, v, other):
+    """``_set_derivatives`` for all features."""
+    K, p, width = f.n_classes, f.n_features, _filled_up(n_lanes)
+    for k in range(n_lanes):
+        f.at_background[k] = _class_penalty(f, k if k < K else k - K)
+    j = p // LANES * LANES
+    for lane in range(0, width, LANES):
+        penalties = spread(f.at_background, lane, 1, LANES)
+        shifts = spread(f.sums, lane, 1, LANES)
+        for first in range(0, j, LANES):
+            start = first * width + lane
+            total = transpose(load(f.combination, start, width, LANES, 1))
+            store(f.combination, start, width, LANES, 1, same(0.0, LANES))
+            own = load_lanes(z, v, K, p, n_lanes, lane, first)
+            total = add_products(total, penalties, own)
             total = add_products(
-                total, same(shift, 1), load(f.background, j, 0, 1, 1))
-        store(out, start + j, 0, 1, 1, total)
-        j += LANES
+                total, load(f.per_feature, first, 0, LANES, 1), own)
+            if f.background.size:
+                total = add_products(
+                    total, load(f.background, first, 0, LANES, 1), shifts)
+            store_lanes(out, other, K, p, n_lanes, lane, first, total)
     while j < p:
-        total = (penalty + f.per_feature[j]) * z[start + j]
-        if from_stack:
-            total += f.stacked[row + j]
-        if shifted:
-            total += shift * f.background[j]
-        out[start + j] = total
+        for k in range(n_lanes):
+            total = f.combination[j * width + k]
+            if f.background.size:
+                total += f.sums[k] * f.background[j]
+            penalty = f.at_background[k] + f.per_feature[j]
+            if k < K:
+                out[k * p + j] = total + penalty * z[k * p + j]
+            else:
+                start = (k - K) * p
+                other[start + j] = total + penalty * v[start + j]
+        for k in range(width):
+            f.combination[j * width + k] = 0.0
         j += 1
-    if with_sums and not from_stack:
-        _add_chosen(f, row, 1.0, out, start)
 
 
 @kernel
-def _add_chosen(f, row, scale, out, start):
-    """out[start:] += scale times a row of f.stacked, at chosen features."""
-    first, last = f.chosen[0], f.chosen[1]
+def _set_class(f, k, z, out, with_sums, lane):
+    """``_set_derivatives`` for a class, with a lane of f.stacked."""
+    p, start, penalty, j = f.n_features, k * f.n_features, same(
+        _class_penalty(f, k), 1), 0
+    while j + LANES <= p:
+        own = load(z, start + j, 0, 1, 1)
+        total = add_products(same(0.0, 1), penalty, own)
+        store(out, start + j, 0, 1, 1, add_products(
+            total, load(f.per_feature, j, 0, 1, 1), own))
+        j += LANES
+    while j < p:
+        out[start + j] = (
+            (_class_penalty(f, k) + f.per_feature[j]) * z[start + j])
+        j += 1
+    if with_sums:
+        _add_class(f, k, 1.0, lane, out)
+
+
+@kernel
+def _add_class(f, k, scale, lane, out):
+    """A class of out += scale times a lane of sums, of chosen features."""
+    first, last, start = f.chosen[0], f.chosen[1], k * f.n_features
+    row = lane * _n_chosen(f)
     for c in range(first, last):
-        out[start + np.int64(f.columns[c])] += (
-            scale * f.stacked[row + c - first])
-    row += last - first
+        out[start + np.int64(f.columns[c])] += scale * f.stacked[row]
+        row += 1
     for c in range(f.whole.size):
-        out[start + np.int64(f.whole[c])] += scale * f.stacked[row + c]
+        out[start + np.int64(f.whole[c])] += scale * f.stacked[row]
+        row += 1
+    _add_row(out, start, scale * f.sums[lane], f.background, 0,
+             f.background.size)
+
+
+@kernel
+def _stack_combinations(f, n_lanes):
+    """f.stacked = lanes of f.combination, which becomes 0."""
+    n, width = _n_chosen(f), _filled_up(n_lanes)
+    _transpose_all(f.combination, 0, n, width, f.stacked)
+    for c in range(n * width):
+        f.combination[c] = 0.0
 
 
 @kernel
 def _add_combination(f, scale, out, average_scale, average):
     """Multiples of the sums of samples are added to out and to average."""
-    p = f.n_features
-    _stack_combinations(f, f.n_classes)
-    for k in range(f.n_classes):
-        start, row, s = k * p, k * _n_rows(f)[1], f.sums[k]
-        if f.chosen[1] < 0:
-            _add_row(f.stacked, row, s, f.background, 0, f.background.size)
-            _add_row(out, start, scale, f.stacked, row, p)
-            _add_row(average, start, average_scale, f.stacked, row, p)
-        else:
-            _add_chosen(f, row, scale, out, start)
-            _add_chosen(f, row, average_scale, average, start)
-            n = f.background.size
-            _add_row(out, start, scale * s, f.background, 0, n)
-            _add_row(average, start, average_scale * s, f.background, 0, n)
+    K, p, width = f.n_classes, f.n_features, _filled_up(f.n_classes)
+    if f.chosen[1] >= 0:
+        _stack_combinations(f, K)
+        for k in range(K):
+            _add_class(f, k, scale, k, out)
+            _add_class(f, k, average_scale, k, average)
+        return
+    j = p // LANES * LANES
+    for lane in range(0, width, LANES):
+        shifts = spread(f.sums, lane, 1, LANES)
+        scales = same(scale, LANES)
+        average_scales = same(average_scale, LANES)
+        for first in range(0, j, LANES):
+            start = first * width + lane
+            total = transpose(load(f.combination, start, width, LANES, 1))
+            store(f.combination, start, width, LANES, 1, same(0.0, LANES))
+            if f.background.size:
+                total = add_products(
+                    total, load(f.background, first, 0, LANES, 1), shifts)
+            store_lanes(out, out, K, p, K, lane, first, add_products(
+                load_lanes(out, out, K, p, K, lane, first), total, scales))
+            store_lanes(average, average, K, p, K, lane, first, add_products(
+                load_lanes(average, average, K, p, K, lane, first), total,
+                average_scales))
+    while j < p:
+        for k in range(K):
+            total = f.combination[j * width + k]
+            if f.background.size:
+                total += f.sums[k] * f.background[j]
+            out[k * p + j] += scale * total
+            average[k * p + j] += average_scale * total
+        for k in range(width):
+            f.combination[j * width + k] = 0.0
+        j += 1
 
 
 @kernel
@@ -615,61 +679,73 @@ def _add_row(out, start, scale, a, row, n):
 
 
 # Samples of a chunk, a row of f.by_class a class: z in the first K rows, v in
-# the next. Loops over exp are functions of their own: LLVM then inlines exp
-# into them, and vectorises it, which it does not in a larger function.
-@kernel
-def _exp_shifted(scores, k, shift, total):
-    """scores[k] = exp(scores[k] - shift), also added to total."""
-    for i in range(total.size):
-        scores[k, i] = exp(scores[k, i] - shift[i])
-        total[i] += scores[k, i]
-
-
-@kernel
-def _set_sigmoids(x, order, first, n, scale, weight, slope):
-    """scale times sigma and sigma' of the entries of x of n samples."""
-    for i in range(n):
-        weight[i] = x[order[first + i]]
-    for i in range(n):
-        e = exp(-abs(weight[i]))
-        s = 1.0 / (1.0 + e)
-        slope[i] = scale * e * s * s
-        weight[i] = scale * (s if weight[i] >= 0 else e * s)
-    for i in range(n, weight.size):
-        weight[i] = slope[i] = 0.0
-
-
+# the next. Each loop takes a vector of samples.
 @kernel
 def _set_weights(f, chunk, x, scale):
     """f.weight and f.slope: scale times w_i and its derivative."""
     first, n = _filled(f, chunk)
-    if f.outer == 1:
-        _set_sigmoids(x, f.order, first, n, scale, f.weight, f.slope)
-    else:
-        for i in range(f.weight.size):
+    size = f.weight.size
+    if f.outer != 1:
+        for i in range(size):
             f.weight[i] = scale if i < n else 0.0
+        return
+    for i in range(size):
+        f.slope[i] = x[f.order[first + i]] if i < n else 0.0
+    one, nothing = same(1.0, 1), same(0.0, 1)
+    for i in range(0, size, LANES):
+        u = load(f.slope, i, 0, 1, 1)
+        over = add(one, exponential(u))
+        under = add(one, exponential(subtract(nothing, u)))
+        weight = divide(same(scale, 1), under)
+        store(f.weight, i, 0, 1, 1, weight)
+        store(f.slope, i, 0, 1, 1, divide(weight, over))
+    for i in range(n, size):
+        f.weight[i] = f.slope[i] = 0.0
 
 
 @kernel
-def _set_probabilities(f, chunk, n_vectors):
-    """f.by_class = softmax over classes; see ``_set_losses``."""
-    _set_scores(f, chunk, n_vectors)
+def _set_probabilities(f, n_vectors):
+    """Scores become probabilities s_i; f.own = the averages of those of v.
+
+    f.largest and f.total: the largest scores, and sums of exponentials.
+    """
     K, size = f.n_classes, f.by_class.shape[1]
-    for i in range(size):
-        f.largest[i] = f.by_class[0, i]
-        f.total[i] = 0.0
-    for k in range(1, K):
-        for i in range(size):
-            f.largest[i] = max(f.largest[i], f.by_class[k, i])
-    for i in range(size):
-        f.loss[i] = f.largest[i] - f.by_class[max(f.labels[chunk, i], 0), i]
-    for k in range(K):
-        _exp_shifted(f.by_class, k, f.largest, f.total)
-    for i in range(size):
-        f.own[i] = 1.0 / f.total[i]
-    for k in range(K):
-        for i in range(size):
-            f.by_class[k, i] *= f.own[i]
+    for i in range(0, size, LANES):
+        largest = load(f.by_class, i, 0, 1, 1)
+        for k in range(1, K):
+            largest = maximum(
+                largest, load(f.by_class, k * size + i, 0, 1, 1))
+        total = same(0.0, 1)
+        for k in range(K):
+            e = exponential(subtract(
+                load(f.by_class, k * size + i, 0, 1, 1), largest))
+            store(f.by_class, k * size + i, 0, 1, 1, e)
+            total = add(total, e)
+        store(f.largest, i, 0, 1, 1, largest)
+        store(f.total, i, 0, 1, 1, total)
+        inverse, own = divide(same(1.0, 1), total), same(0.0, 1)
+        for k in range(K):
+            s = multiply(load(f.by_class, k * size + i, 0, 1, 1), inverse)
+            store(f.by_class, k * size + i, 0, 1, 1, s)
+            if n_vectors == 2:
+                own = add_products(
+                    own, s, load(f.by_class, (K + k) * size + i, 0, 1, 1))
+        store(f.own, i, 0, 1, 1, own)
+
+
+@kernel
+def _set_sample_weights(f, n_vectors):
+    """Probabilities s become w s, scores a of v w (diag(s) - s s') a."""
+    K, size = f.n_classes, f.by_class.shape[1]
+    for i in range(0, size, LANES):
+        weight, own = load(f.weight, i, 0, 1, 1), load(f.own, i, 0, 1, 1)
+        for k in range(K):
+            s = multiply(weight, load(f.by_class, k * size + i, 0, 1, 1))
+            store(f.by_class, k * size + i, 0, 1, 1, s)
+            if n_vectors == 2:
+                along = (K + k) * size + i
+                store(f.by_class, along, 0, 1, 1, multiply(s, subtract(
+                    load(f.by_class, along, 0, 1, 1), own)))
 
 
 @kernel
@@ -677,40 +753,6 @@ def _set_losses(f, n):
     """Losses of n samples, after ``prepare``, to f.loss."""
     for i in range(n):
         f.loss[i] += np.log(f.total[i])
-
-
-@kernel
-def _set_hessian_products(f, chunk):
-    """Scores of v become w (diag(s) - s s') times them.
-
-    After ``_set_probabilities``. f.own becomes the derivative of the losses
-    along v, which the cross derivative needs.
-    """
-    K, size = f.n_classes, f.by_class.shape[1]
-    for i in range(size):
-        f.own[i] = 0.0
-    for k in range(K):
-        for i in range(size):
-            f.own[i] += f.by_class[k, i] * f.by_class[K + k, i]
-    for i in range(size):
-        f.largest[i] = f.by_class[K + max(f.labels[chunk, i], 0), i]
-    for k in range(K):
-        for i in range(size):
-            f.by_class[K + k, i] = (f.weight[i] * f.by_class[k, i]
-                                    * (f.by_class[K + k, i] - f.own[i]))
-    for i in range(size):
-        f.own[i] -= f.largest[i]
-
-
-@kernel
-def _set_residuals(f, chunk):
-    """Probabilities s_i become w_i (s_i - e_{y_i})."""
-    K, size = f.n_classes, f.by_class.shape[1]
-    for i in range(size):
-        f.by_class[max(f.labels[chunk, i], 0), i] -= 1.0
-    for k in range(K):
-        for i in range(size):
-            f.by_class[k, i] *= f.weight[i]
 
 
 @kernel
@@ -782,14 +824,24 @@ def _penalty_value(f, z):
 def _prepare(f, chunk, x, scale, n_vectors):
     """Weights of the samples of a chunk in the derivatives, in f.by_class.
 
-    Those in the gradient, and with two vectors those in the Hessian product.
-    Also sets f.weight, f.slope, and with two vectors f.own.
+    w (s - e_y) in the gradient, and with two vectors w (diag(s) - s s') a in
+    the Hessian product, with the scores a of v. f.own becomes the derivative
+    of the losses along v, which the cross derivative needs.
     """
     _set_weights(f, chunk, x, scale)
-    _set_probabilities(f, chunk, n_vectors)
-    if n_vectors == 2:
-        _set_hessian_products(f, chunk)
-    _set_residuals(f, chunk)
+    _set_scores(f, chunk, n_vectors)
+    K, size = f.n_classes, f.by_class.shape[1]
+    for i in range(size):
+        label = max(f.labels[chunk, i], 0)
+        f.loss[i] = f.by_class[label, i]
+        if n_vectors == 2:
+            f.along[i] = f.by_class[K + label, i]
+    _set_probabilities(f, n_vectors)
+    _set_sample_weights(f, n_vectors)
+    for i in range(size):
+        f.by_class[max(f.labels[chunk, i], 0), i] -= f.weight[i]
+        f.loss[i] = f.largest[i] - f.loss[i]
+        f.own[i] -= f.along[i]
 
 
 # The oracles.
@@ -921,8 +973,8 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
         if f.outer == 1:
             _keep_entries(f, f.own, place, n, w_cross)
         _set_lanes(f, 0, 2 * K)
-        _keep(f, n, 0, _width(2 * K), place, w_grad)
-        _keep(f, n, K, _width(2 * K), place, w_hvp)
+        _keep(f, n, 0, _filled_up(2 * K), place, w_grad)
+        _keep(f, n, K, _filled_up(2 * K), place, w_hvp)
         place += n
     f.oracle_calls[0] += 3 * batch_size_of(f, batch)
 
@@ -941,14 +993,14 @@ def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
             _set_losses(f, n)
             _keep_entries(f, f.loss, place, n, w_x)
         _set_lanes(f, 0, K)
-        _keep(f, n, 0, _width(K), place, w_grad)
+        _keep(f, n, 0, _filled_up(K), place, w_grad)
         place += n
     f.oracle_calls[0] += 2 * batch_size_of(f, batch)
 
 
 @kernel
 def _add_samples(f, batch, weights, out, average):
-    K, place, width = f.n_classes, 0, _width(f.n_classes)
+    K, place, width = f.n_classes, 0, _filled_up(f.n_classes)
     _choose_rows(f, batch)
     for k in range(width):
         f.sums[k] = 0.0

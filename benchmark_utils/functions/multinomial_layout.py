@@ -12,6 +12,8 @@ from benchmark_utils.functions.vectors import aligned_zeros
 
 #: Samples whose features lie side by side where all entries are stored.
 PANEL = 8
+#: Features that are stored together where only some entries are.
+GROUP = 4
 #: Most samples in a chunk; a row or a place in it fits a byte.
 _MAX_CHUNK = 64
 # Scores of a chunk stay in the second-level cache, for many classes too.
@@ -21,7 +23,7 @@ _MAX_SCORES = 2**17
 _SLAB, _SLAB_ROWS = 2**22, 2**12
 # Share of the entries of a feature that are not 0, up to which only these are
 # stored.
-MAX_SHARE = 0.5
+MAX_SHARE = 0.8
 
 
 class Chunks(NamedTuple):
@@ -93,29 +95,31 @@ class Entries(NamedTuple):
     panels : array of float64
         Their entries, of shape (n_chunks, size // w, len(whole), w),
         flattened: panels of w = min(size, ``PANEL``) samples, with zeros.
-    values : array of float64
-        Entries of other features: chunk by chunk, feature by feature, those
-        with few first.
-    rows : array of uint8
-        Sample of each value, within its chunk.
     columns : array of int32
-        The other features of each chunk that have values, chunk by chunk.
+        The other features of each chunk that have values, in groups of
+        ``GROUP``: pixels side by side are mostly in the same samples. Where
+        there are not enough, the first one of a group also stands, without
+        values, in the places before it.
     counts : array of uint8
-        How many values these have.
-    first_column, first_value : array of int64, shape (n_chunks + 1,)
-        Where each chunk starts in ``columns`` and in ``values``.
+        Samples that have one of a group, for each; small numbers first.
+    rows : array of uint8
+        These samples, within their chunk.
+    values : array of float64
+        Their entries, ``GROUP`` for each.
+    first_group, first_row : array of int64, shape (n_chunks + 1,)
+        Where each chunk starts in ``counts`` and in ``rows``.
     background : array of float64, shape (p,) or (0,)
         What all samples have; empty where it is 0.
     """
 
     whole: np.ndarray
     panels: np.ndarray
-    values: np.ndarray
-    rows: np.ndarray
     columns: np.ndarray
     counts: np.ndarray
-    first_column: np.ndarray
-    first_value: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
+    first_group: np.ndarray
+    first_row: np.ndarray
     background: np.ndarray
 
 
@@ -223,28 +227,67 @@ def _lay_out(slabs, chunks, whole, background):
     w = min(chunks.size, PANEL)
     shape = len(chunks.start), chunks.size // w, len(whole), w
     panels = aligned_zeros(np.prod(shape))
-    n_columns, n_values = np.zeros((2, len(chunks.start) + 1), np.int64)
+    n_groups, n_rows = np.zeros((2, len(chunks.start) + 1), np.int64)
     pieces = []
     for slab, entries, (chunk, column, row, value) in slabs:
         panels.reshape(shape)[slab] = entries.reshape(
             len(entries), *shape[1:2], w, len(whole)).transpose(0, 1, 3, 2)
-        # Where the values of a feature in a chunk start.
-        new = np.flatnonzero(np.append(True, (
-            (np.diff(chunk) != 0) | (np.diff(column) != 0)))[:len(chunk)])
-        for sizes, where in (n_columns, chunk[new]), (n_values, chunk):
+        groups = _in_groups(chunk, column, row, value)
+        for sizes, counted in (n_groups, groups[0]), (n_rows, groups[1]):
             sizes[1:][slab] = np.bincount(
-                where, minlength=slab.stop - slab.start)
-        count = np.diff(new, append=len(chunk))
-        # Loops over as many values as the last time are predicted well.
-        by_count = np.lexsort((count, chunk[new]))
-        new, count = new[by_count], count[by_count]
-        moved = np.repeat(new - np.cumsum(count) + count, count)
-        moved += np.arange(len(chunk))
-        pieces.append((
-            value[moved], row[moved].astype(np.uint8),
-            column[new].astype(np.int32), count.astype(np.uint8)))
+                counted, minlength=slab.stop - slab.start)
+        pieces.append(groups[2:])
+    *places, values = (
+        np.concatenate(arrays).ravel() for arrays in zip(*pieces, strict=True))
     return Entries(
-        whole.astype(np.int32), panels,
-        *(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)),
-        np.cumsum(n_columns), np.cumsum(n_values),
+        whole.astype(np.int32), panels, *places, values,
+        np.cumsum(n_groups), np.cumsum(n_rows),
         background if np.any(background) else np.zeros(0))
+
+
+def _in_groups(chunk, column, row, value):
+    """Entries, chunk by chunk, feature by feature, in groups of features.
+
+    Returns
+    -------
+    chunk_of_group, chunk_of_row : array of int64
+        Of each group of features, and of each sample that has one of them.
+    columns : array of int32, shape (n_groups, GROUP)
+    counts : array of uint8, shape (n_groups,)
+    rows : array of uint8, shape (n_rows,)
+    values : array of float64, shape (n_rows, GROUP)
+        As ``Entries`` says.
+    """
+    # Features of each chunk, and their places among them.
+    is_new = np.ones(len(chunk), bool)
+    is_new[1:] = (np.diff(chunk) != 0) | (np.diff(column) != 0)
+    chunk_of, column_of = chunk[is_new], column[is_new]
+    n_features = np.bincount(chunk_of)
+    first = np.cumsum(n_features) - n_features
+    # Where features are missing in a group, it is at its start.
+    n_groups = -(-n_features // GROUP)
+    place = np.arange(len(chunk_of)) - first[chunk_of]
+    place += (n_groups * GROUP - n_features)[chunk_of]
+    group_of = (np.cumsum(n_groups) - n_groups)[chunk_of] + place // GROUP
+    slot_of = place % GROUP
+    columns = np.empty((np.sum(n_groups), GROUP), np.int32)
+    columns[group_of[::-1]] = column_of[::-1, None]
+    columns[group_of, slot_of] = column_of
+
+    feature = np.cumsum(is_new) - 1
+    key, inverse = np.unique(
+        group_of[feature] * _MAX_CHUNK + row, return_inverse=True)
+    group, row = np.divmod(key, _MAX_CHUNK)
+    values = np.zeros((len(key), GROUP))
+    values[inverse, slot_of[feature]] = value
+    counts = np.bincount(group, minlength=len(columns))
+    chunk_of_group = np.repeat(np.arange(len(n_groups)), n_groups)
+    # Loops over as many rows as the last time are predicted well.
+    order = np.lexsort((counts, chunk_of_group))
+    counts = counts[order]
+    starts = np.searchsorted(group, order)
+    moved = np.repeat(starts - np.cumsum(counts) + counts, counts)
+    moved += np.arange(len(key))
+    return (chunk_of_group, chunk_of_group[group], columns[order],
+            counts.astype(np.uint8), row[moved].astype(np.uint8),
+            values[moved])

@@ -20,12 +20,26 @@ column, rows, columns)``                    a[places[first + r] * width +
                                             column]; places are of int32
 ``store_rows(a, places, first, width,       writes them there
 column, rows, columns, vectors)``
+``load_lanes(a, b, n, length, limit,        ``LANES`` vectors: of rows number
+row, j)``                                   row, row + 1, ... those that start
+                                            at place j. The first n rows are
+                                            in a, the next in b, each of this
+                                            length; from ``limit`` on the last
+                                            one before it stands for them
+``store_lanes(a, b, n, length, limit,       writes them there, but for rows
+row, j, vectors)``                          from ``limit`` on
 ``same(number, n)``                         n vectors of one number
 ``spread(a, first, stride, rows)``          ``rows`` vectors, of which r has
                                             a[first + r * stride] everywhere
 ``add_outer(sums, a, b)``                   sums[r, c] + a[r] * b[c], rows by
                                             rows
+``add_inner(sums, a, b)``                   sums[c] + the sum over r of
+                                            a[r] * b[r, c]
 ``add_products(sums, a, b)``                sums[k] + a[k] * b[k]
+``add(a, b)``, ``subtract(a, b)``,          a[k] + b[k], ..., the larger one
+``multiply(a, b)``, ``divide(a, b)``,       for each lane
+``maximum(a, b)``
+``exponential(a)``                          e^a[k], as ``compiled.exp``
 ``add_up(vectors)``                         the sum of all numbers
 ``add_up_each(vectors)``                    of n ``LANES`` vectors, n vectors
                                             of the sums of each
@@ -33,9 +47,11 @@ column, rows, columns, vectors)``
                                             of their first, second, ... lanes
 ==========================================  ================================
 """
+import math
+
 import numpy as np
 from llvmlite import binding, ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
@@ -177,6 +193,52 @@ def _shuffle(builder, a, b, lanes):
     return builder.shuffle_vector(a, b, mask)
 
 
+def _lane_pointers(context, builder, signature, values):
+    """Pointers to vectors, from (a, b, n, length, limit, row, j), and rows.
+
+    Rows are those before the limit.
+    """
+    a, b = (make_array(signature.args[k])(context, builder, values[k]).data
+            for k in (0, 1))
+    n, length, limit, row, j = (
+        context.cast(builder, values[k], signature.args[k], types.intp)
+        for k in range(2, 7))
+    last = builder.sub(limit, ir.Constant(limit.type, 1))
+    for r in range(LANES):
+        wanted = builder.add(row, ir.Constant(row.type, r))
+        within = builder.icmp_signed("<", wanted, limit)
+        line = builder.select(within, wanted, last)
+        in_a = builder.icmp_signed("<", line, n)
+        line = builder.select(in_a, line, builder.sub(line, n))
+        place = builder.add(builder.mul(line, length), j)
+        yield within, builder.bitcast(
+            builder.gep(builder.select(in_a, a, b), [place]),
+            _VECTOR.as_pointer())
+
+
+@intrinsic
+def load_lanes(typing, a, b, n, length, limit, row, j):
+    def generate(context, builder, signature, values):
+        pointers = _lane_pointers(context, builder, signature, values)
+        return context.make_tuple(builder, signature.return_type, [
+            builder.load(pointer, align=8) for _, pointer in pointers])
+
+    return _tuple_of(LANES)(a, b, n, length, limit, row, j), generate
+
+
+@intrinsic
+def store_lanes(typing, a, b, n, length, limit, row, j, vectors):
+    def generate(context, builder, signature, values):
+        pointers = _lane_pointers(context, builder, signature, values)
+        vectors = cgutils.unpack_tuple(builder, values[-1])
+        for (within, pointer), vector in zip(pointers, vectors, strict=True):
+            with cgutils.if_likely(builder, within):
+                builder.store(vector, pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(a, b, n, length, limit, row, j, vectors), generate
+
+
 def _fill(builder, number):
     """A vector of one number."""
     nothing = ir.Constant(_VECTOR, ir.Undefined)
@@ -234,6 +296,23 @@ def add_outer(typing, sums, a, b):
 
 
 @intrinsic
+def add_inner(typing, sums, a, b):
+    if len(sums) * len(a) != len(b):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        sums, a, b = (
+            cgutils.unpack_tuple(builder, vectors) for vectors in arguments)
+        for r, x in enumerate(a):
+            for c in range(len(sums)):
+                sums[c] = builder.fadd(sums[c], builder.fmul(
+                    x, b[r * len(sums) + c], flags=_FUSED), flags=_FUSED)
+        return context.make_tuple(builder, signature.return_type, sums)
+
+    return sums(sums, a, b), generate
+
+
+@intrinsic
 def add_products(typing, sums, a, b):
     if not len(sums) == len(a) == len(b):
         return None
@@ -246,6 +325,87 @@ def add_products(typing, sums, a, b):
             for s, x, y in vectors])
 
     return sums(sums, a, b), generate
+
+
+def _elementwise(operation):
+    """An intrinsic of two tuples of vectors."""
+    @intrinsic
+    def apply(typing, a, b):
+        if len(a) != len(b):
+            return None
+
+        def generate(context, builder, signature, arguments):
+            pairs = zip(*(cgutils.unpack_tuple(builder, vectors)
+                          for vectors in arguments), strict=True)
+            return context.make_tuple(builder, signature.return_type, [
+                operation(builder, x, y) for x, y in pairs])
+
+        return a(a, b), generate
+
+    return apply
+
+
+add = _elementwise(lambda builder, x, y: builder.fadd(x, y))
+subtract = _elementwise(lambda builder, x, y: builder.fsub(x, y))
+multiply = _elementwise(lambda builder, x, y: builder.fmul(x, y))
+divide = _elementwise(lambda builder, x, y: builder.fdiv(x, y))
+maximum = _elementwise(lambda builder, x, y: builder.select(
+    builder.fcmp_ordered(">", y, x), y, x))
+
+
+def _constant(number):
+    return ir.Constant(_VECTOR, [number] * LANES)
+
+
+def _exponential(builder, x):
+    """``compiled.exp``, which has the reasons, for a vector."""
+    integers = ir.VectorType(ir.IntType(64), LANES)
+
+    def integer(number):
+        return ir.Constant(integers, [number] * LANES)
+
+    def power_of_two(exponent):
+        bits = builder.shl(
+            builder.add(exponent, integer(1023)), integer(52))
+        return builder.bitcast(bits, _VECTOR)
+
+    def multiply_add(x, y, z):
+        return builder.fadd(builder.fmul(x, y, flags=_FUSED), z, flags=_FUSED)
+
+    for bound, sign in (-746.0, "<"), (710.0, ">"):
+        x = builder.select(builder.fcmp_ordered(sign, x, _constant(bound)),
+                           _constant(bound), x)
+    rounding = _constant(6755399441055744.0)
+    shifted = multiply_add(x, _constant(1.4426950408889634), rounding)
+    k = builder.fsub(shifted, rounding)
+    r = multiply_add(k, _constant(-6.93147180369123816490e-01), x)
+    r = multiply_add(k, _constant(-1.90821492927058770002e-10), r)
+    p = _constant(1 / math.factorial(13))
+    for degree in range(12, -1, -1):
+        p = multiply_add(p, r, _constant(1 / math.factorial(degree)))
+    n = builder.sub(builder.bitcast(shifted, integers),
+                    integer(4843621399236968448))
+    half = builder.ashr(n, integer(1))
+    p = builder.fmul(p, power_of_two(half))
+    return builder.fmul(p, power_of_two(builder.sub(n, half)))
+
+
+@intrinsic
+def _exponentials(typing, a):
+    def generate(context, builder, signature, arguments):
+        return context.make_tuple(builder, signature.return_type, [
+            _exponential(builder, x)
+            for x in cgutils.unpack_tuple(builder, arguments[0])])
+
+    return a(a), generate
+
+
+# A function of its own: with "reassoc", which Numba gives to whatever is in a
+# function, the rounding trick would be cancelled.
+@njit(fastmath={"contract"}, error_model="numpy")
+def exponential(a):
+    """e^a[k], for each lane of a tuple of vectors."""
+    return _exponentials(a)
 
 
 @intrinsic

@@ -6,17 +6,26 @@ from numpy.testing import assert_allclose
 
 from benchmark_utils.functions.vectors import (
     LANES,
+    add,
+    add_inner,
     add_outer,
     add_products,
     add_up,
     add_up_each,
     aligned_zeros,
+    divide,
+    exponential,
     load,
+    load_lanes,
     load_rows,
+    maximum,
+    multiply,
     same,
     spread,
     store,
+    store_lanes,
     store_rows,
+    subtract,
     transpose,
 )
 
@@ -34,7 +43,8 @@ def test_outer_products(rng):
     out = rng.standard_normal((2, 2 * LANES))
     expected = out + np.outer(a[[1, 4]], b[5:])
     product(a, b, out.ravel())
-    assert_allclose(out, expected, rtol=1e-15)
+    # Fused or not: a rounding of the product.
+    assert_allclose(out, expected, rtol=1e-14, atol=1e-15)
 
 
 @njit
@@ -72,6 +82,78 @@ def inner(a, b):
 def test_inner_product(rng):
     a, b = rng.standard_normal((2, 3 * LANES))
     assert_allclose(inner(a, b), a @ b, rtol=1e-13)
+
+
+@njit
+def inner_of_rows(a, b, out):
+    """out (2 vectors) += 3 numbers of a times 3 rows of b."""
+    store(out, 0, 0, 1, 2, add_inner(
+        load(out, 0, 0, 1, 2), spread(a, 0, 1, 3),
+        load(b, 0, 2 * LANES, 3, 2)))
+
+
+def test_inner_products_of_rows(rng):
+    a, b = rng.standard_normal(3), rng.standard_normal((3, 2 * LANES))
+    out = rng.standard_normal(2 * LANES)
+    expected = out + a @ b
+    inner_of_rows(a, b.ravel(), out)
+    assert_allclose(out, expected, rtol=1e-14, atol=1e-15)
+
+
+@njit
+def move_lanes(a, b, n, limit, row, j, out_a, out_b):
+    store_lanes(out_a, out_b, n, 2 * LANES, limit, row, j,
+                load_lanes(a, b, n, 2 * LANES, limit, row, j))
+
+
+@pytest.mark.parametrize("n, row", [(3, 0), (LANES + 2, LANES), (LANES, 0)])
+def test_rows_of_two_arrays(rng, n, row):
+    """Those from the limit on are neither read nor written."""
+    a, b = rng.standard_normal((2, n, 2 * LANES))
+    limit = min(2 * n, row + LANES - 1)
+    out = np.zeros((2 * n, 2 * LANES))
+    move_lanes(a, b, n, limit, row, 3, *(
+        part.ravel() for part in (out[:n], out[n:])))
+    expected = np.zeros_like(out)
+    places = slice(row, limit), slice(3, 3 + LANES)
+    expected[places] = np.vstack([a, b])[places]
+    assert np.array_equal(out, expected)
+
+
+@njit
+def each(a, b, out):
+    x, y = load(a, 0, 0, 1, 1), load(b, 0, 0, 1, 1)
+    store(out, 0, 0, 1, 1, add(x, y))
+    store(out, LANES, 0, 1, 1, subtract(x, y))
+    store(out, 2 * LANES, 0, 1, 1, multiply(x, y))
+    store(out, 3 * LANES, 0, 1, 1, divide(x, y))
+    store(out, 4 * LANES, 0, 1, 1, maximum(x, y))
+
+
+def test_lane_by_lane(rng):
+    a, b = rng.standard_normal((2, LANES))
+    out = np.zeros((5, LANES))
+    each(a, b, out.ravel())
+    assert np.array_equal(
+        out, [a + b, a - b, a * b, a / b, np.maximum(a, b)])
+
+
+@njit
+def exponentials(a):
+    for k in range(0, a.size, LANES):
+        store(a, k, 0, 1, 1, exponential(load(a, k, 0, 1, 1)))
+
+
+def test_exponentials(rng):
+    """Subnormal results, 0 and infinity among them."""
+    a = np.concatenate([
+        rng.uniform(-700, 700, 100 * LANES), rng.uniform(-1, 1, 100 * LANES),
+        np.resize([-np.inf, -1e9, -746, -740, 0, 709.7, 711, np.inf],
+                  8 * LANES)])
+    with np.errstate(over="ignore"):
+        expected = np.exp(a)
+    exponentials(a)
+    assert_allclose(a, expected, rtol=1e-15, atol=5e-324)
 
 
 TWICE = 2 * LANES
