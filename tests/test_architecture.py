@@ -7,7 +7,7 @@ from harness import ROOT
 UTILS = ROOT / "benchmark_utils"
 KINDS = [
     f"benchmark_utils.functions.{file.stem}"
-    for file in (UTILS / "functions").glob("*.py")
+    for file in (UTILS / "functions").iterdir()
     if file.stem not in ("__init__", "oracles", "batches", "derivatives")]
 RUNNERS = ["solvers", "datasets", "plots", "objective"]
 
