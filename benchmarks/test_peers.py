@@ -13,24 +13,28 @@ from harness import make_problem, make_solver
 jax = pytest.importorskip("jax")
 from peers import InJax  # noqa: E402
 
-# Of datasets: parameters, and steps that are timed at once. Windows of a few
-# milliseconds, most of which nothing else interrupts.
+# Of datasets: parameters, and steps that are timed at once. Windows of ten
+# milliseconds: in shorter ones most of the time is the other's trace, its
+# threads that still wait and the caches that it has filled.
 PROBLEMS = {
-    "ijcnn1": ({}, 500),
-    "digits": ({}, 200),
-    "mnist": ({}, 20),
-    "covtype": ({}, 200),
+    "ijcnn1": ({}, 5000),
+    "digits": ({}, 1000),
+    "mnist": ({}, 200),
+    "covtype": ({}, 2000),
     "simulated_multinomial": ({
         "n_train": 5000, "n_validation": 5000, "n_features": 2000,
-        "n_classes": 10, "density": 0.01}, 20),
+        "n_classes": 10, "density": 0.01}, 100),
 }
+# SABA in JAX copies its tables at each step where they are large.
+SLOW = {("SABA", "mnist"): 10, ("SABA", "covtype"): 100,
+        ("SABA", "simulated_multinomial"): 10}
 # Ratios that are aimed at with batches of 64.
 LIMITS = {
     ("SOBA", "mnist", "float64"): 0.4, ("SOBA", "mnist", "float32"): 0.6,
     ("SOBA", "digits", "float32"): 0.45, ("SOBA", "covtype", "float32"): 0.3,
 }
 STEP_SIZE = 0.05
-ROUNDS = 101
+ROUNDS = 31
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def test_step_against_jax(method, dataset, dtype, problem_of, batch_size,
             np.testing.assert_allclose(
                 here, there, rtol=tolerance,
                 atol=tolerance * np.max(np.abs(here)))
-    n = PROBLEMS[dataset][1]
+    n = PROBLEMS[dataset][1] // SLOW.get((method, dataset), 1)
     pairs = iter([peer.draws(n) for _ in range(ROUNDS + 2)])
     compare(f"{method} on {dataset} / JAX {dtype}", lambda: advance(n),
             lambda: peer(next(pairs)), per=n, rounds=ROUNDS,
