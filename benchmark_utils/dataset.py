@@ -1,5 +1,6 @@
 """Base class of the datasets."""
 import logging
+import re
 import time
 import traceback
 import uuid
@@ -174,9 +175,12 @@ def _checked_data_path(key):
             raise ValueError(
                 f"{entry} is not valid: there is no {get_data_path(key)}")
     else:
-        known = {file.stem
-                 for file in benchmark.benchmark_dir.glob("datasets/*.py")
-                 if "data_path(" in file.read_text(encoding="utf-8")}
+        # What is asked for, also where several datasets share the reading.
+        known = {asked for folder in ("datasets", "benchmark_utils")
+                 for file in benchmark.benchmark_dir.glob(f"{folder}/*.py")
+                 for asked in re.findall(
+                     r"""\bdata_path\(["']([^"']+)""",
+                     file.read_text(encoding="utf-8"))}
         unknown = {str(other).lower(): other for other in paths
                    if other not in known}
         for similar in get_close_matches(key.lower(), unknown):

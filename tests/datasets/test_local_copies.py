@@ -76,6 +76,14 @@ def test_a_key_of_nothing_is_said_once(configure, tmp_path, caplog):
         "asks for a path" for name in ("covtype", "weather")]
 
 
+@pytest.mark.parametrize("key, other", [
+    ("ijcnn1", "mnist"), ("mnist", "ijcnn1")])
+def test_a_key_of_another_dataset(configure, tmp_path, caplog, key, other):
+    configure(data_paths={other: str(tmp_path)})
+    data_path(key)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("settings, message", [
     ({"data_paths": ["mnist"]}, "data_paths=['mnist'] of config.yml"),
     ({"data_paths": "mnist: a"}, "data_paths='mnist: a' of config.yml"),
