@@ -229,16 +229,16 @@ def add_options(parser):
         "-s", "--solver", action="append", default=[], metavar="METHOD",
         help="as in benchopt; parameters that are given are not chosen "
         "(default: all)")
-    parser.add_argument("--configurations", type=at_least_one, default=60,
-                        metavar="N", help="of each method (default: 60)")
-    parser.add_argument("--seconds", type=positive, default=2.0,
-                        help="of a run of the grid (default: 2)")
-    parser.add_argument("--shortlist", type=at_least_one, default=3,
-                        metavar="N", help="of each method (default: 3)")
-    parser.add_argument("--repetitions", type=at_least_one, default=10,
-                        metavar="N", help="of the shortlist (default: 10)")
-    parser.add_argument("--max-seconds", type=positive, default=5.0,
-                        help="of a run of the shortlist (default: 5)")
+    parser.add_argument("--configurations", type=at_least_one, default=30,
+                        metavar="N", help="of each method (default: 30)")
+    parser.add_argument("--seconds", type=positive, default=0.5,
+                        help="of a run of the grid (default: 0.5)")
+    parser.add_argument("--shortlist", type=at_least_one, default=2,
+                        metavar="N", help="of each method (default: 2)")
+    parser.add_argument("--repetitions", type=at_least_one, default=3,
+                        metavar="N", help="of the shortlist (default: 3)")
+    parser.add_argument("--max-seconds", type=positive, default=2.0,
+                        help="of a run of the shortlist (default: 2)")
     parser.add_argument("--folder", type=Path,
                         help="where results are kept (default: "
                         "outputs/tune/DATASET of the suite)")
