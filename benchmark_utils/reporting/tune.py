@@ -11,7 +11,9 @@ The rules:
    once, for the same time.
 2. A shortlist: its best, and the best at smaller steps of x, as one
    repetition favours steps that are only just stable. Each runs with
-   repetitions. Where all of them diverge, the next smaller steps follow.
+   repetitions, and as long as in a comparison: what holds for two seconds may
+   diverge in the third. Where all of them diverge, the next smaller steps
+   follow.
 3. The lowest median, over repetitions, of the lowest h reached in the time. A
    repetition that diverges counts as infinity. Where some of the best
    diverged, a candidate of which fewer did is taken, if it comes to at most
@@ -235,10 +237,10 @@ def add_options(parser):
                         help="of a run of the grid (default: 0.5)")
     parser.add_argument("--shortlist", type=at_least_one, default=2,
                         metavar="N", help="of each method (default: 2)")
-    parser.add_argument("--repetitions", type=at_least_one, default=3,
-                        metavar="N", help="of the shortlist (default: 3)")
-    parser.add_argument("--max-seconds", type=positive, default=2.0,
-                        help="of a run of the shortlist (default: 2)")
+    parser.add_argument("--repetitions", type=at_least_one, default=5,
+                        metavar="N", help="of the shortlist (default: 5)")
+    parser.add_argument("--max-seconds", type=positive, default=5.0,
+                        help="of a run of the shortlist (default: 5)")
     parser.add_argument("--folder", type=Path,
                         help="where results are kept (default: "
                         "outputs/tune/DATASET of the suite)")
