@@ -1,8 +1,10 @@
 """Write the best configuration of each solver to a config file.
 
     python -m benchmark_utils.reporting.selection outputs/grid.parquet \\
-        --grid configs/ijcnn1_grid.yml --dataset ijcnn1 --seconds 2 \\
-        --output configs/ijcnn1.yml
+        --grid grid.yml --dataset ijcnn1 --seconds 2 --output best.yml
+
+where ``benchopt run . --config grid.yml --output grid`` made the table.
+``tune`` makes grids of its own, and does the rest too.
 
 The best configuration has the lowest median, over repetitions, of the lowest
 h reached within the time. A repetition that diverged counts as infinity; ties
