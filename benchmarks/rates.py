@@ -12,8 +12,8 @@ advance, and by O((n + m)^(2/3) / T) for SABA with constant steps of order
 (n + m)^(-2/3). Fitted are
 
 - the slope of log R against log T, over the last decade of T or over runs of
-  T = 2^10, 2^11, ...; beside it the slope of the bound, which with its
-  logarithm is -1/2 + 1/log T or so;
+  lengths T within it, as R grows at first; beside it the slope of the bound,
+  which with its logarithm is -1/2 + 1/log T or so;
 - for SABA the slope of log(T R(T)) against log(n + m), n = m, at a T where
   T R(T) no longer grows: with the steps of the theory and with constant ones.
 
@@ -155,7 +155,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     options = parser.parse_args()
 
-    horizons = range(options.exponent - 8, options.exponent + 1)
+    horizons = range(options.exponent - 3, options.exponent + 1)
     print("| dataset | solver, steps | slope of R(T) | of the bound |")
     print("|---|---|---|---|")
     for dataset in PROBLEMS:
