@@ -189,7 +189,7 @@ class Stage:
                 process.returncode < 0 or "diverged" not in ends.values()):
             raise ValueError(_why_nothing(text, self.log))
         entries = {"ends": ends, "seconds": round(time.time() - start, 1),
-                   "command": command, "jobs": options.n_jobs or 1,
+                   "command": _portable(command), "jobs": options.n_jobs or 1,
                    "parallel config": str(options.parallel_config or ""),
                    "machine before": before, "machine after": record.machine()}
         if part.exists():
@@ -227,6 +227,13 @@ class Stage:
                 note(text)
         if sys.stderr.isatty():
             print("\r" + " " * 79 + "\r", end="", file=sys.stderr)
+
+
+def _portable(command):
+    """A command as it would be typed in the suite's folder."""
+    return ["python" if part == sys.executable
+            else part.replace(f"{ROOT}{os.sep}", "").replace(str(ROOT), ".")
+            for part in command]
 
 
 def _stop(process):
