@@ -142,7 +142,10 @@ def _is_ours(value):
         file = getattr(value, "__file__", None) or ""
     else:
         return False
-    return _ROOT in Path(file).parents
+    path = Path(file)
+    # An environment may lie in the suite's folder.
+    return _ROOT in path.parents and (
+        "site-packages" not in path.relative_to(_ROOT).parts)
 
 
 class _Locator(caching._CacheLocator):
