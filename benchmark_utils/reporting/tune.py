@@ -12,12 +12,12 @@ The rules:
 2. A shortlist: its best, and the best at smaller steps of x, as one
    repetition favours steps that are only just stable. Each runs with
    repetitions, and as long as in a comparison: what holds for two seconds may
-   diverge in the third. Where all of them diverge, the next smaller steps
-   follow.
-3. The lowest median, over repetitions, of the lowest h reached in the time. A
-   repetition that diverges counts as infinity. Where some of the best
-   diverged, a candidate of which fewer did is taken, if it comes to at most
-   twice the gap h - h*.
+   diverge in the third. Where none of a method held in all repetitions, the
+   next smaller steps follow: of steps that let one run in five diverge, more
+   may in a comparison.
+3. Of those that held in all repetitions, or, if none did, in the most: the
+   lowest median, over repetitions, of the lowest h reached in the time, where
+   a repetition that diverges counts as infinity.
 
 The config of the best is written, and results are kept in a folder, so that
 the same command goes on where it was interrupted. On a cluster:
@@ -92,9 +92,10 @@ class Tuning:
             listed[c.method].append(
                 (self.methods[c.method], self.parameters[c.name]))
         done, chosen, n = [], {}, self.options.shortlist
-        # Where no candidate of a method is left, the next smaller steps.
+        # Where no candidate of a method held, the next smaller steps.
         while candidates := [
-                entry for name in self.methods if name not in chosen
+                entry for name in self.methods
+                if name not in chosen or lost(chosen[name])
                 for entry in listed[name][len(done) * n:][:n]]:
             done.append(self._stage(
                 f"shortlist-{len(done) + 1}", candidates,
@@ -211,17 +212,14 @@ def choice(problem, method):
     Configuration or None
         None if half of the repetitions of each diverged.
     """
-    listed = [c for c in problem.configurations if c.method == method
-              and math.isfinite(c.score()[0])]
-    if not listed:
-        return None
-    best = min(listed, key=lambda c: (c.score(), c.name))
-    gap = best.score(column="gap")[0]
-    steadier = [c for c in listed
-                if c.n_asked - len(c.curves) < best.n_asked - len(best.curves)
-                and c.score(column="gap")[0] <= 2 * gap]
-    return min(steadier, key=lambda c: (
-        c.n_asked - len(c.curves), c.score(), c.name), default=best)
+    return min((c for c in problem.configurations if c.method == method
+                and math.isfinite(c.score()[0])),
+               key=lambda c: (lost(c), c.score(), c.name), default=None)
+
+
+def lost(configuration):
+    """How many of its repetitions diverged."""
+    return configuration.n_asked - len(configuration.curves)
 
 
 def add_options(parser):

@@ -141,20 +141,32 @@ def test_where_no_candidate_is_left_smaller_steps_follow(tuned):
     assert parameters["step_size"] / parameters["outer_ratio"] <= 0.05
 
 
-def test_the_steadier_is_taken_if_it_is_nearly_as_good(tuned):
-    def value(factor):
-        def of(name, parameters, seconds, k):
-            large = parameters["outer_ratio"] < 1
-            if large and seconds > 1 and k == 0:
-                return None
-            return (1.0 if large else factor) + (name == "Best") * -0.9
-        return of
+def test_what_lets_a_repetition_diverge_is_not_taken(tuned):
+    def value(name, parameters, seconds, k):
+        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
+        if seconds > 1 and step_of_x > 0.05 and k == 0:
+            return None
+        return 10.0 / step_of_x
 
-    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0]}
-    methods = [solver("A", grid=grid), solver("Best", grid=grid)]
-    for factor, ratio in [(1.5, 1.0), (9.0, 0.1)]:
-        _, chosen, _ = tuned(value(factor), methods, configurations=2)
-        assert chosen["A"].parameters["outer_ratio"] == ratio
+    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
+    _, chosen, stages = tuned(
+        value, [solver("A", grid=grid), solver("B", grid=grid)],
+        configurations=4)
+    # Candidates one and two of each, then three and four.
+    assert stages[-2:] == [("shortlist-1", 4), ("shortlist-2", 4)]
+    assert chosen["A"].parameters["outer_ratio"] == 100.0
+
+
+def test_where_none_held_the_most_repetitions_count(tuned):
+    def value(name, parameters, seconds, k):
+        n_lost = {0.1: 2, 1.0: 1, 10.0: 1, 100.0: 3}
+        if seconds > 1 and k < n_lost[parameters["outer_ratio"]]:
+            return None
+        return parameters["outer_ratio"]
+
+    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
+    _, chosen, _ = tuned(value, [solver("A", grid=grid)], configurations=4)
+    assert chosen["A"].parameters["outer_ratio"] == 1.0
 
 
 def test_where_everything_diverges_steps_shrink_and_it_is_said(tuned):
