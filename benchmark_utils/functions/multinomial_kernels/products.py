@@ -58,6 +58,21 @@ def _block(n, r):
     return add_scores, add_combinations
 
 
+@kernel
+def _panels(f):
+    """Samples of a panel, panels of a chunk, and whole features."""
+    w = min(f.chunk_size, PANEL)
+    return w, f.chunk_size // w, f.whole.size
+
+
+@kernel
+def _first_rows(f):
+    """Places less rows of f.point: of columns, and of whole features."""
+    if f.chosen[1] < 0:
+        return 0, 0
+    return f.chosen[0], f.chosen[1] - f.chosen[0]
+
+
 def _tile(n):
     score_block, combine_block = _block(n, ROWS)
     score_one, combine_one = _block(n, 1)
@@ -75,13 +90,11 @@ def _tile(n):
                                  load(f.point, j * width + lane, 0, 1, n))
             store(f.at_background, lane, 0, 1, n, sums)
             return
-        w = min(f.chunk_size, PANEL)
-        n_panels, n_whole = f.chunk_size // w, f.whole.size
+        w, n_panels, n_whole = _panels(f)
+        first_place, skip = _first_rows(f)
         everything = f.chosen[1] < 0
         columns = f.columns if everything else f.numbers
         whole = f.whole if everything else f.numbers
-        first_place = 0 if everything else f.chosen[0]
-        skip = 0 if everything else f.chosen[1] - first_place
         for first in range(0, n_whole, _TILE):
             last = min(first + _TILE, n_whole)
             for panel in range(n_panels):
@@ -120,13 +133,11 @@ def _tile(n):
             sums = add_outer(sums, same(1.0, 1), load(
                 f.scores, i * width + lane, 0, 1, n))
         store(f.sums, lane, 0, 1, n, sums)
-        w = min(f.chunk_size, PANEL)
-        n_panels, n_whole = f.chunk_size // w, f.whole.size
+        w, n_panels, n_whole = _panels(f)
+        first_place, skip = _first_rows(f)
         everything = f.chosen[1] < 0
         columns = f.columns if everything else f.numbers
         whole = f.whole if everything else f.numbers
-        first_place = 0 if everything else f.chosen[0]
-        skip = 0 if everything else f.chosen[1] - first_place
         at, j = chunk * n_panels * n_whole * w, 0
         while j + ROWS <= n_whole:
             combine_block(
@@ -161,25 +172,22 @@ add_scores_2, add_combinations_2 = _tile(2)
 add_scores_3, add_combinations_3 = _tile(3)
 
 
-@kernel
-def add_scores(f, chunk, width):
-    lane = 0
-    while lane + 3 * LANES <= width:
-        call_add_scores_3(f, (chunk, width, lane))
-        lane += 3 * LANES
-    if lane + 2 * LANES <= width:
-        call_add_scores_2(f, (chunk, width, lane))
-    elif lane < width:
-        call_add_scores_1(f, (chunk, width, lane))
+def _over_lanes(call_1, call_2, call_3):
+    @kernel
+    def over_lanes(f, chunk, width):
+        lane = 0
+        while lane + 3 * LANES <= width:
+            call_3(f, (chunk, width, lane))
+            lane += 3 * LANES
+        if lane + 2 * LANES <= width:
+            call_2(f, (chunk, width, lane))
+        elif lane < width:
+            call_1(f, (chunk, width, lane))
+
+    return over_lanes
 
 
-@kernel
-def add_combinations(f, chunk, width):
-    lane = 0
-    while lane + 3 * LANES <= width:
-        call_add_combinations_3(f, (chunk, width, lane))
-        lane += 3 * LANES
-    if lane + 2 * LANES <= width:
-        call_add_combinations_2(f, (chunk, width, lane))
-    elif lane < width:
-        call_add_combinations_1(f, (chunk, width, lane))
+add_scores = _over_lanes(
+    call_add_scores_1, call_add_scores_2, call_add_scores_3)
+add_combinations = _over_lanes(
+    call_add_combinations_1, call_add_combinations_2, call_add_combinations_3)
