@@ -21,6 +21,9 @@ SCORES = {
     "objective_test_error": "test error",
     "objective_weights_auc": "AUC of weights",
 }
+# Differences of h, relative to h* where this is above 1, that no evaluation
+# resolves: such gaps are 0, and methods that have them are equal.
+RESOLUTION = 1e-12
 # Beyond what is stored as the lowest value, by more than it is rounded to.
 _LOWER = 1e-9
 
@@ -191,8 +194,11 @@ class Problem:
         self.origin = ", ".join(origins)
         self.different = tables.mixed(df)
         self.h_star = h_stars.pop() if len(h_stars) == 1 else np.nan
-        df = df.assign(gap=df["objective_value"] - df["base_seed"].map(
-            {seed: found.h_star for seed, found in references.items()}))
+        h_star = df["base_seed"].map(
+            {seed: found.h_star for seed, found in references.items()})
+        gap = df["objective_value"] - h_star
+        unresolved = gap.abs() <= RESOLUTION * h_star.abs().clip(lower=1.0)
+        df = df.assign(gap=gap.mask(unresolved, 0.0))
         columns = ["time", "gap", *(
             column for column in df if column.startswith("objective_")
             and df[column].dtype.kind in "if")]

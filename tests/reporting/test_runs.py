@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from handmade import A, B, problem, table
+from handmade import A, B, C, problem, table
 
 from benchmark_utils.reporting import runs
 
@@ -100,6 +100,16 @@ def test_a_run_below_what_is_stored_is_the_reference(references):
     # But not for the last digit, to which what is stored is rounded.
     df = table({(A, 0): [(0, 9), (1, 5 - 1e-12)]})
     assert found(df) == (5.0, "long run")
+
+
+def test_what_no_evaluation_resolves_is_no_gap():
+    # min h = 24, to one part in 10^12.
+    ends = {A: 2e-11, B: -2e-14, C: 3e-11}
+    df = table({(name, k): [(0, 99), (1, 24 + end)]
+                for name, end in ends.items() for k in range(5)}, gap=24.0)
+    found = {c.name: c.values("gap")[0] for c in problem(df).configurations}
+    assert found[A] == found[B] == 0.0
+    assert found[C] == pytest.approx(3e-11, rel=1e-3)
 
 
 def test_each_seed_has_its_reference():
