@@ -11,13 +11,13 @@ The rules:
    once, for the same time.
 2. A shortlist: its best, and the best at smaller steps of x, as one
    repetition favours steps that are only just stable. Each runs with
-   repetitions, and as long as in a comparison: what holds for two seconds may
-   diverge in the third. Where none of a method held in all repetitions, the
-   next smaller steps follow: of steps that let one run in five diverge, more
-   may in a comparison.
+   repetitions, half as long again as in a comparison: what holds for two
+   seconds may diverge in the third, which a faster machine reaches. Where
+   none of a method held in all repetitions, the next smaller steps follow: of
+   steps that let one run in five diverge, more may in a comparison.
 3. Of those that held in all repetitions, or, if none did, in the most: the
-   lowest median, over repetitions, of the lowest h reached in the time, where
-   a repetition that diverges counts as infinity.
+   lowest median, over repetitions, of the lowest h reached in the time of a
+   comparison, where a repetition that diverges counts as infinity.
 
 The config of the best is written, and results are kept in a folder, so that
 the same command goes on where it was interrupted. On a cluster:
@@ -46,6 +46,8 @@ from benchmark_utils.reporting.selection import (
 from benchmark_utils.reporting.styles import order
 from benchmark_utils.reporting.suite import ROOT, Dataset, methods
 
+#: Time of a run of the shortlist, relative to that of a comparison.
+MARGIN = 1.5
 RULES = ("configurations", "seconds", "shortlist", "repetitions",
          "max_seconds", "seed")
 
@@ -99,11 +101,12 @@ class Tuning:
                 for entry in listed[name][len(done) * n:][:n]]:
             done.append(self._stage(
                 f"shortlist-{len(done) + 1}", candidates,
-                self.options.max_seconds, self.options.repetitions))
+                MARGIN * self.options.max_seconds, self.options.repetitions))
             self.refined = self._problem(done)
             if self.refined is not None:
                 chosen = {name: best for name in self.methods if (
-                    best := choice(self.refined, name)) is not None}
+                    best := choice(self.refined, name,
+                                   self.options.max_seconds)) is not None}
         if self.refined is None:
             raise ValueError("every repetition of the shortlist diverged: "
                              f"see the logs in {self.folder}")
@@ -193,7 +196,8 @@ class Tuning:
                       if c.method == name]
             yield (f"{text}; of {len(listed)} candidates with "
                    f"{self.options.repetitions} repetitions the best has h = "
-                   f"{best.score()[0]:.8g} ({len(best.curves)} ended): "
+                   f"{best.score(self.options.max_seconds)[0]:.8g} "
+                   f"({len(best.curves)} ended): "
                    f"{_shown(best.parameters)}")
             for edge in edges(values, best):
                 yield f"    at the edge of what was tried: {edge}"
@@ -204,8 +208,15 @@ def _shown(parameters):
                      if name not in ("batch_size", "eval_freq"))
 
 
-def choice(problem, method):
+def choice(problem, method, seconds):
     """The best of the candidates of a method: rule 3 of the module.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+    seconds : float
+        Time within which a low h counts; a divergence counts at any.
 
     Returns
     -------
@@ -213,8 +224,9 @@ def choice(problem, method):
         None if half of the repetitions of each diverged.
     """
     return min((c for c in problem.configurations if c.method == method
-                and math.isfinite(c.score()[0])),
-               key=lambda c: (lost(c), c.score(), c.name), default=None)
+                and math.isfinite(c.score(seconds)[0])),
+               key=lambda c: (lost(c), c.score(seconds), c.name),
+               default=None)
 
 
 def lost(configuration):
@@ -238,7 +250,8 @@ def add_options(parser):
     parser.add_argument("--repetitions", type=at_least_one, default=5,
                         metavar="N", help="of the shortlist (default: 5)")
     parser.add_argument("--max-seconds", type=positive, default=5.0,
-                        help="of a run of the shortlist (default: 5)")
+                        help="of a run of the comparison (default: 5); those "
+                        "of the shortlist go on for half of it again")
     parser.add_argument("--folder", type=Path,
                         help="where results are kept (default: "
                         "outputs/tune/DATASET of the suite)")

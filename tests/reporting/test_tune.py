@@ -157,6 +157,19 @@ def test_what_lets_a_repetition_diverge_is_not_taken(tuned):
     assert chosen["A"].parameters["outer_ratio"] == 100.0
 
 
+def test_what_diverges_just_after_the_time_is_not_taken(tuned):
+    def value(name, parameters, seconds, k):
+        # Runs of the shortlist, 4.5 s long where 3 s are compared.
+        if seconds > 4 and parameters["outer_ratio"] < 1:
+            return None
+        return parameters["outer_ratio"]
+
+    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0]}
+    _, chosen, stages = tuned(value, [solver("A", grid=grid)],
+                              configurations=2)
+    assert chosen["A"].parameters["outer_ratio"] == 1.0
+
+
 def test_where_none_held_the_most_repetitions_count(tuned):
     def value(name, parameters, seconds, k):
         n_lost = {0.1: 2, 1.0: 1, 10.0: 1, 100.0: 3}
