@@ -73,11 +73,12 @@ def main():
             x = x if k == 0 else rng.uniform(-12.0, 4.0, x.size)
         elif k > 0:
             x = x + (options.spread or 1.0) * rng.standard_normal(x.size)
-        for bound in options.boxes or [None]:
-            if bound:
-                at_bound = bounds and np.abs(x) >= bounds[0][1]
-                x = np.where(at_bound, np.copysign(bound, x), x)
-                bounds = [(-bound, bound)] * x.size
+        last = np.inf
+        for bound in options.boxes:
+            x = np.where(np.abs(x) >= last, np.copysign(bound, x), x)
+            h, x = descend(problem, x, [(-bound, bound)] * x.size)
+            last = bound
+        if not options.boxes:
             h, x = descend(problem, x, bounds)
         values.append(h)
         if h < lowest:
