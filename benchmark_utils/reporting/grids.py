@@ -168,6 +168,27 @@ def more(method, tried, best, n):
     return found[:n]
 
 
+def smaller(method, parameters):
+    """The same with a third of the step of x, and of all steps.
+
+    Parameters
+    ----------
+    method : suite.Method
+    parameters : dict
+
+    Returns
+    -------
+    list of dict
+        Without what is fixed, or not allowed; empty for a method without
+        steps.
+    """
+    found = [
+        {**parameters, name: rounded(parameters[name] * factor, 1.0)}
+        for name, factor in (("outer_ratio", 10**0.5), ("step_size", 10**-0.5))
+        if name in parameters and name not in method.fixed]
+    return [p for p in found if _allowed(method, p)]
+
+
 def _growing(method, tried):
     """Parameters whose values grow, with those tried and their ratio."""
     found = {}

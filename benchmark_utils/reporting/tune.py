@@ -12,9 +12,11 @@ The rules:
 2. A shortlist: its best, and the best at smaller steps of x, as one
    repetition favours steps that are only just stable. Each runs with
    repetitions, half as long again as in a comparison: what holds for two
-   seconds may diverge in the third, which a faster machine reaches. Where
-   none of a method held in all repetitions, the next smaller steps follow: of
-   steps that let one run in five diverge, more may in a comparison.
+   seconds may diverge in the third, which a faster machine reaches. Of steps
+   that let one run in five diverge, more may in a comparison: where no
+   candidate of a method held in all repetitions, the next smaller steps of
+   its grid follow; and where the deepest did not, the same with smaller
+   steps, of x or of all variables.
 3. Of those that held in all repetitions, or, if none did, in the most: the
    lowest median, over repetitions, of the lowest h reached in the time of a
    comparison, where a repetition that diverges counts as infinity.
@@ -23,6 +25,7 @@ The config of the best is written, and results are kept in a folder, so that
 the same command goes on where it was interrupted. On a cluster:
 ``--parallel-config``, as in benchopt.
 """
+import itertools
 import math
 from pathlib import Path
 
@@ -36,7 +39,7 @@ from benchmark_utils.reporting.commands import (
     parser_of,
     positive,
 )
-from benchmark_utils.reporting.runs import Problem
+from benchmark_utils.reporting.runs import Configuration, Problem
 from benchmark_utils.reporting.selection import (
     config_text,
     edges,
@@ -48,6 +51,8 @@ from benchmark_utils.reporting.suite import ROOT, Dataset, methods
 
 #: Time of a run of the shortlist, relative to that of a comparison.
 MARGIN = 1.5
+#: Stages of the shortlist, of which each may make steps smaller.
+MOST_STAGES = 6
 RULES = ("configurations", "seconds", "shortlist", "repetitions",
          "max_seconds", "seed")
 
@@ -77,6 +82,8 @@ class Tuning:
                 method, options.configurations
                 if whole[name] <= options.configurations else n_first)
             for name, method in self.methods.items()}
+        # What each stage of the shortlist adds.
+        self.smaller = {name: [] for name in self.methods}
         self.stages, self.refined = [], None
 
     def run(self):
@@ -89,16 +96,15 @@ class Tuning:
         """
         self.grid = self._grow()
         self.grid_table = self.table
-        listed = {name: [] for name in self.methods}
+        self.listed = {name: [] for name in self.methods}
         for c in shortlist(self.grid, self.options.seconds, None):
-            listed[c.method].append(
-                (self.methods[c.method], self.parameters[c.name]))
-        done, chosen, n = [], {}, self.options.shortlist
-        # Where no candidate of a method held, the next smaller steps.
+            self.listed[c.method].append(self.parameters[c.name])
+        done, chosen = [], {}
         while candidates := [
-                entry for name in self.methods
-                if name not in chosen or lost(chosen[name])
-                for entry in listed[name][len(done) * n:][:n]]:
+                (method, parameters)
+                for name, method in self.methods.items()
+                for parameters in self._candidates(
+                    name, chosen.get(name), len(done))]:
             done.append(self._stage(
                 f"shortlist-{len(done) + 1}", candidates,
                 MARGIN * self.options.max_seconds, self.options.repetitions))
@@ -148,6 +154,52 @@ class Tuning:
             note(text)
         return self.stages[-1]
 
+    def _candidates(self, name, best, n_stages):
+        """What of a method runs next with repetitions: rule 2 of the module.
+
+        Parameters
+        ----------
+        name : str
+        best : Configuration or None
+            Of those that have run.
+        n_stages : int
+            How often this has been asked before.
+
+        Returns
+        -------
+        list of dict
+        """
+        held = best is not None and not lost(best)
+        n, method = self.options.shortlist, self.methods[name]
+        so_far = self.listed[name][:n_stages * n]
+        found = [] if held else self.listed[name][n_stages * n:][:n]
+        if self.refined is None or n_stages >= MOST_STAGES:
+            return found
+        ran = {c.name: c for c in self.refined.configurations}
+        last = self.smaller[name][-1] if self.smaller[name] else so_far
+        last = [ran[method.full_name(p)] for p in last
+                if method.full_name(p) in ran]
+        if self.smaller[name] and not all(map(lost, last)):
+            return found
+        seconds = self.options.max_seconds
+        # Above all, where none held.
+        limit = best.score(seconds) if held else (math.inf,) * 3
+        deep = [c for c in last if lost(c) and depth(c, seconds) < limit]
+        if not deep:
+            return found
+        deepest = min(deep, key=lambda c: depth(c, seconds))
+        known = {*ran, *map(method.full_name, found)}
+        new = [p for p in grids.smaller(
+                   method, self.parameters[deepest.name])
+               if method.full_name(p) not in known]
+        if new:
+            self.smaller[name].append(new)
+        return found + new
+
+    def _all(self, name):
+        """Parameters of a method that have been tried."""
+        return [*self.tried[name], *itertools.chain(*self.smaller[name])]
+
     def _skipped(self, name):
         """Why configurations of a method were skipped, one reason each."""
         return [end for stage, _ in self.stages
@@ -158,8 +210,8 @@ class Tuning:
     @property
     def parameters(self):
         """Parameters of each configuration, by its full name."""
-        return {self.methods[name].full_name(p): p
-                for name, found in self.tried.items() for p in found}
+        return {self.methods[name].full_name(p): p for name in self.methods
+                for p in self._all(name)}
 
     def _problem(self, stages):
         """What stages have found, or None if every run diverged."""
@@ -227,6 +279,12 @@ def choice(problem, method, seconds):
                 and math.isfinite(c.score(seconds)[0])),
                key=lambda c: (lost(c), c.score(seconds), c.name),
                default=None)
+
+
+def depth(configuration, seconds):
+    """As its score, over those repetitions alone that ended."""
+    return Configuration(
+        configuration.name, configuration.curves, 0).score(seconds)
 
 
 def lost(configuration):

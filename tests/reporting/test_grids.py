@@ -133,3 +133,13 @@ def test_every_solver_of_the_suite_has_a_grid():
         for parameters in grids.more(one, tried, tried[0], 6):
             assert one.full_name(parameters)
         assert np.all([set(p) == set(one.cls.parameters) for p in tried])
+
+
+def test_smaller_steps_leave_what_is_typed_and_are_allowed():
+    parameters = {"step_size": 1.0, "outer_ratio": 0.01, "eta": 0.5}
+    assert grids.smaller(method(), parameters) == [
+        {**parameters, "outer_ratio": 0.032},
+        {**parameters, "step_size": 0.32}]
+    assert grids.smaller(method({"outer_ratio": [0.01]}), parameters) == [
+        {**parameters, "step_size": 0.32}]
+    assert grids.smaller(method(), {"eta": 0.5}) == []

@@ -146,15 +146,45 @@ def test_what_lets_a_repetition_diverge_is_not_taken(tuned):
         step_of_x = parameters["step_size"] / parameters["outer_ratio"]
         if seconds > 1 and step_of_x > 0.05 and k == 0:
             return None
+        return 1.0 / step_of_x
+
+    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
+    tuning, chosen, stages = tuned(
+        value, [solver("A", grid=grid), solver("B", grid=grid)],
+        configurations=4)
+    # Candidates one and two of each; then three and four, of which the last
+    # holds, and the first with a third of its step, in two ways; then that
+    # shrinks on, as it is deeper than what holds.
+    assert stages[1:] == [("shortlist-1", 4), ("shortlist-2", 8), *(
+        (f"shortlist-{k}", 4) for k in (3, 4, 5, 6))]
+    parameters = chosen["A"].parameters
+    assert 0.03 < parameters["step_size"] / parameters["outer_ratio"] < 0.05
+    assert "of 14 candidates" in next(iter(tuning.lines(chosen)))
+
+
+def test_what_holds_is_enough_where_it_is_the_deepest(tuned):
+    def value(name, parameters, seconds, k):
+        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
+        if seconds > 1 and step_of_x > 5:
+            # Those that end are worse than what holds.
+            return None if k == 0 else 100.0
         return 10.0 / step_of_x
 
     grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
-    _, chosen, stages = tuned(
-        value, [solver("A", grid=grid), solver("B", grid=grid)],
-        configurations=4)
-    # Candidates one and two of each, then three and four.
-    assert stages[-2:] == [("shortlist-1", 4), ("shortlist-2", 4)]
-    assert chosen["A"].parameters["outer_ratio"] == 100.0
+    _, chosen, stages = tuned(value, [solver("A", grid=grid)],
+                              configurations=4)
+    assert stages[1:] == [("shortlist-1", 2)]
+    assert chosen["A"].parameters["outer_ratio"] == 1.0
+
+
+def test_a_method_that_never_holds_comes_to_an_end(tuned):
+    def value(name, parameters, seconds, k):
+        return None if seconds > 1 and k == 0 else 1.0
+
+    _, chosen, stages = tuned(value, [solver("A")], configurations=4)
+    names = Counter(name.split("-")[0] for name, _ in stages)
+    assert names["shortlist"] == tune.MOST_STAGES
+    assert len(chosen["A"].curves) == 4
 
 
 def test_what_diverges_just_after_the_time_is_not_taken(tuned):
@@ -172,8 +202,10 @@ def test_what_diverges_just_after_the_time_is_not_taken(tuned):
 
 def test_where_none_held_the_most_repetitions_count(tuned):
     def value(name, parameters, seconds, k):
+        # Smaller steps, which follow, lose more.
         n_lost = {0.1: 2, 1.0: 1, 10.0: 1, 100.0: 3}
-        if seconds > 1 and k < n_lost[parameters["outer_ratio"]]:
+        if seconds > 1 and k < n_lost.get(
+                parameters["outer_ratio"], 4):
             return None
         return parameters["outer_ratio"]
 
