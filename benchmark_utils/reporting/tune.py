@@ -82,7 +82,8 @@ class Tuning:
                 method, options.configurations
                 if whole[name] <= options.configurations else n_first)
             for name, method in self.methods.items()}
-        # What each stage of the shortlist adds.
+        # Names of what is in the shortlist, and what each stage of it adds.
+        self.ran = set()
         self.smaller = {name: [] for name in self.methods}
         self.stages, self.refined = [], None
 
@@ -170,31 +171,48 @@ class Tuning:
         list of dict
         """
         held = best is not None and not lost(best)
-        n, method = self.options.shortlist, self.methods[name]
-        so_far = self.listed[name][:n_stages * n]
-        found = [] if held else self.listed[name][n_stages * n:][:n]
-        if self.refined is None or n_stages >= MOST_STAGES:
-            return found
+        name_of, smaller = self.methods[name].full_name, []
+        if 0 < n_stages < MOST_STAGES and self.refined is not None:
+            smaller = self._smaller_steps(name, best if held else None)
+        if smaller:
+            self.smaller[name].append(smaller)
+        known = {*self.ran, *map(name_of, smaller)}
+        following = [] if held else [
+            p for p in self.listed[name] if name_of(p) not in known]
+        found = smaller + following[:self.options.shortlist]
+        self.ran.update(map(name_of, found))
+        return found
+
+    def _smaller_steps(self, name, held):
+        """The deepest that did not hold in all, with smaller steps.
+
+        Of the steps that were made smaller last, or else of the grid's.
+
+        Parameters
+        ----------
+        name : str
+        held : Configuration or None
+            The best that held, which ends it if nothing else is deeper.
+
+        Returns
+        -------
+        list of dict
+        """
+        method, seconds = self.methods[name], self.options.max_seconds
         ran = {c.name: c for c in self.refined.configurations}
-        last = self.smaller[name][-1] if self.smaller[name] else so_far
-        last = [ran[method.full_name(p)] for p in last
-                if method.full_name(p) in ran]
+        last = [ran[full] for full in map(method.full_name, (
+            self.smaller[name] or [self.listed[name]])[-1]) if full in ran]
         if self.smaller[name] and not all(map(lost, last)):
-            return found
-        seconds = self.options.max_seconds
+            return []
         # Above all, where none held.
-        limit = best.score(seconds) if held else (math.inf,) * 3
+        limit = held.score(seconds) if held else (math.inf,) * 3
         deep = [c for c in last if lost(c) and depth(c, seconds) < limit]
         if not deep:
-            return found
+            return []
         deepest = min(deep, key=lambda c: depth(c, seconds))
-        known = {*ran, *map(method.full_name, found)}
-        new = [p for p in grids.smaller(
-                   method, self.parameters[deepest.name])
-               if method.full_name(p) not in known]
-        if new:
-            self.smaller[name].append(new)
-        return found + new
+        return [p for p in grids.smaller(
+                    method, self.parameters[deepest.name])
+                if method.full_name(p) not in self.ran]
 
     def _all(self, name):
         """Parameters of a method that have been tried."""

@@ -162,6 +162,27 @@ def test_what_lets_a_repetition_diverge_is_not_taken(tuned):
     assert "of 14 candidates" in next(iter(tuning.lines(chosen)))
 
 
+def test_where_no_candidate_ever_ends_it_is_said(tuned):
+    with pytest.raises(ValueError, match="repetition of the shortlist"):
+        tuned(lambda name, parameters, seconds, k: (
+            None if seconds > 1 else 1.0), [solver("A")], configurations=9)
+
+
+def test_no_candidate_runs_twice(tuned):
+    ran = Counter()
+
+    def value(name, parameters, seconds, k):
+        if seconds > 1:
+            ran[k, str(parameters)] += 1
+            # Smaller steps lead to others of the grid.
+            return None if k == 0 else 1 / parameters["outer_ratio"]
+        return 1.0
+
+    grid = {"step_size": [0.1, 0.32, 1.0], "outer_ratio": [1.0, 3.2, 10.0]}
+    tuned(value, [solver("A", grid=grid)], configurations=9)
+    assert len(ran) > 20 and set(ran.values()) == {1}
+
+
 def test_what_holds_is_enough_where_it_is_the_deepest(tuned):
     def value(name, parameters, seconds, k):
         step_of_x = parameters["step_size"] / parameters["outer_ratio"]
