@@ -176,12 +176,12 @@ class Tuning:
             smaller = self._smaller_steps(name, best if held else None)
         if smaller:
             self.smaller[name].append(smaller)
-        known = {*self.ran, *map(name_of, smaller)}
+            self.ran.update(map(name_of, smaller))
         following = [] if held else [
-            p for p in self.listed[name] if name_of(p) not in known]
-        found = smaller + following[:self.options.shortlist]
-        self.ran.update(map(name_of, found))
-        return found
+            p for p in self.listed[name] if name_of(p) not in self.ran][
+                :self.options.shortlist]
+        self.ran.update(map(name_of, following))
+        return smaller + following
 
     def _smaller_steps(self, name, held):
         """The deepest that did not hold in all, with smaller steps.

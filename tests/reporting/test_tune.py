@@ -174,9 +174,10 @@ def test_no_candidate_runs_twice(tuned):
     def value(name, parameters, seconds, k):
         if seconds > 1:
             ran[k, str(parameters)] += 1
-            # Smaller steps lead to others of the grid.
-            return None if k == 0 else 1 / parameters["outer_ratio"]
-        return 1.0
+            if k == 0:
+                return None
+        # The second candidate is a smaller step from the first.
+        return parameters["outer_ratio"] / parameters["step_size"]
 
     grid = {"step_size": [0.1, 0.32, 1.0], "outer_ratio": [1.0, 3.2, 10.0]}
     tuned(value, [solver("A", grid=grid)], configurations=9)
