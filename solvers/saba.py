@@ -3,7 +3,7 @@ import numpy as np
 from benchmark_utils import checks
 from benchmark_utils.compiled import descend, jit
 from benchmark_utils.functions.oracles import project
-from benchmark_utils.methods.estimators import like_point, recursive_estimate
+from benchmark_utils.methods.estimators import like_point
 from benchmark_utils.methods.memory import (
     check_saga,
     empty_memory,
@@ -107,8 +107,8 @@ def saba(G, F, inner_batches, outer_batches, z, v, x, d, inner_memory,
         descend(z, rho, g)  # D_z
         descend(v, rho, Hv)  # D_v = H v + f1
         descend(v, rho, f1)
-        descend(Cv, -1.0, f2)  # D_x = C v + f2
-        # d = (1 - theta) d + theta D_x: old and new estimate coincide.
-        recursive_estimate(d, Cv, Cv, theta)
-        descend(x, gamma, d)
+        for c in range(x.size):  # d = (1 - theta) d + theta D_x
+            D_x = Cv[c] + f2[c]
+            d[c] = D_x + (1.0 - theta) * (d[c] - D_x)
+            x[c] -= gamma * d[c]
         project(G, x)

@@ -220,23 +220,35 @@ def _call_by_sample(batched, batch, z, x, v, size, counted, where):
     three = tuple(np.full(s, np.nan) for s in (z.size, z.size, x.size))
     n_batches = 1 if batch == FULL else batched.n_batches
 
-    def add(key, weights, out):
-        before, average = out.copy(), np.zeros(out.size)
+    def add(key, weights, outs):
+        # The averages so far, which are added where samples add anything.
+        so_far = 0.25 if weights[0].shape[1] else 0.0
+        # Where samples have an entry of x, there is nothing else.
+        entries = key == "add_entries" and so_far
+        before = [0.0 if entries else out.copy() for out in outs]
+        averages = [np.full(out.size, so_far) for out in outs]
+        if key == "add_samples":  # Of two, or of the first alone.
+            arguments = [len(weights)] + [
+                a for pair in (weights, outs, averages)
+                for a in (pair[0], pair[-1])]
+        else:
+            arguments = [*weights, *outs, *averages]
         counted(key, lambda: getattr(oracles, key)(
-            batched, batch, weights, out, average))
-        _assert_close(n_batches * average, out - before, 1e-9,
-                      f"{where}: average of {key}")
+            batched, batch, *arguments))
+        for out, start, average in zip(outs, before, averages, strict=True):
+            out -= so_far
+            _assert_close(n_batches * (average - so_far), out - start, 1e-9,
+                          f"{where}: average of {key}")
 
     counted("gradients_by_sample", lambda: oracles.gradients_by_sample(
         batched, batch, z, x, w_grad, w_x, *both))
-    add("add_samples", w_grad, both[0])
-    add("add_entries", w_x, both[1])
+    add("add_samples", [w_grad], both[:1])
+    add("add_entries", [w_x], both[1:])
     w_grad[:] = np.nan
     counted("directions_by_sample", lambda: oracles.directions_by_sample(
         batched, batch, z, x, v, w_grad, w_hvp, w_cross, *three))
-    add("add_samples", w_grad, three[0])
-    add("add_samples", w_hvp, three[1])
-    add("add_entries", w_cross, three[2])
+    add("add_samples", [w_grad, w_hvp], three[:2])
+    add("add_entries", [w_cross], three[2:])
     return [("gradients_by_sample", ["grad_z", "grad_x"], both),
             ("directions_by_sample", ["grad_z", "hvp", "cross"], three)]
 

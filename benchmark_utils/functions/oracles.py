@@ -44,19 +44,23 @@ w_grad, w_hvp, w_cross, out_grad, out_hvp,  and the weights of the samples
 out_cross)``                                in the rest
 ``gradients_by_sample(f, batch, z, x,       ``gradients`` of the penalty,
 w_grad, w_x, out_z, out_x)``                and the weights of the samples
-``add_samples(f, batch, weights, out,       out += the combination, for
-average)``                                  the batch; average += its part
-                                            in the average over batches
-``add_entries(f, batch, weights, out,       the same in x, where each sample
-average)``                                  has an entry of its own
+``add_samples(f, batch, n_vectors,          out += average + combination of
+weights, others, out, other, average,       the batch; average += its part in
+other_average)``                            the average over batches; the same
+                                            for others, if n_vectors = 2
+``add_entries(f, batch, weights, out,       out = average + the entries of the
+average)``                                  batch in x, average += their part;
+                                            nothing where E = 0
 ==========================================  ===============================
 
 ``w_grad`` and ``w_hvp`` have shape (size, K), ``w_cross`` and ``w_x`` have
 shape (size, E); the first rows are those of the samples of the batch, in
-order. ``out`` (p,) gets the sum of the outer products of weights[i] and a_i
-times ``batch_weight(f, batch)``, ``average`` the sum divided by the number of
-all samples. The first two count as ``directions`` and ``gradients``, the
-others do not count.
+order. A combination is the sum of the outer products of weights[i] and a_i
+times ``batch_weight(f, batch)``, its part in the average the sum divided by
+the number of all samples: with changes of weights, ``out`` gets the estimate
+of SAGA. Where E = 1, a derivative in x is that of the samples alone, and the
+first two leave it to ``add_entries``. They count as ``directions`` and
+``gradients``, the others do not count.
 """
 import numpy as np
 from numba import types
@@ -93,7 +97,8 @@ _ORACLES_BY_SAMPLE = {
     "gradients_by_sample": (
         (_BATCH, *[_VECTOR] * 2, *[_WEIGHTS] * 2, *[_VECTOR] * 2),
         types.none),
-    "add_samples": ((_BATCH, _WEIGHTS, _VECTOR, _VECTOR), types.none),
+    "add_samples": (
+        (_BATCH, types.int64, *[_WEIGHTS] * 2, *[_VECTOR] * 4), types.none),
     "add_entries": ((_BATCH, _WEIGHTS, _VECTOR, _VECTOR), types.none),
 }
 _ALL = {**_ORACLES, **_ORACLES_BY_SAMPLE}
@@ -234,13 +239,15 @@ def gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
     _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x)
 
 
-def add_samples(f, batch, weights, out, average):
-    """Add the combination of a batch to out (p,) and average (p,)."""
-    _add_samples(f, batch, weights, out, average)
+def add_samples(f, batch, n_vectors, weights, others, out, other, average,
+                other_average):
+    """Add averages (p,) and combinations to out and other (p,)."""
+    _add_samples(f, batch, n_vectors, weights, others, out, other, average,
+                 other_average)
 
 
 def add_entries(f, batch, weights, out, average):
-    """Add the entries of a batch to out (d,) and average (d,)."""
+    """The entries of a batch and an average (d,): out (d,)."""
     _add_entries(f, batch, weights, out, average)
 
 
@@ -302,8 +309,10 @@ def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
 
 
 @jit
-def _add_samples(f, batch, weights, out, average):
-    add_samples(f, batch, weights, out, average)
+def _add_samples(f, batch, n_vectors, weights, others, out, other, average,
+                 other_average):
+    add_samples(f, batch, n_vectors, weights, others, out, other, average,
+                other_average)
 
 
 @jit

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark_utils.compiled import exp, kernel
+from benchmark_utils.compiled import descend, exp, kernel
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.batches import (
     batch_size_of,
@@ -168,7 +168,16 @@ def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
 
 
 @kernel
-def _add_samples(f, batch, weights, out, average):
+def _add_samples(f, batch, n_vectors, weights, others, out, other, average,
+                 other_average):
+    _add_to_both(f, batch, weights, out, average)
+    if n_vectors == 2:
+        _add_to_both(f, batch, others, other, other_average)
+
+
+@kernel
+def _add_to_both(f, batch, weights, out, average):
+    descend(out, -1.0, average)
     # In one pass: each sample is loaded once.
     scale, first = batch_weight(f, batch), _first(f, batch)
     for k in range(batch_size_of(f, batch)):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark_utils.compiled import descend, jit, kernel
+from benchmark_utils.compiled import jit, kernel
 from benchmark_utils.functions.batches import FULL, batch_size_of
 from benchmark_utils.functions.oracles import (
     add_entries,
@@ -195,8 +195,7 @@ def fill_inner(G, z, v, x, memory):
     else:
         g, Hv, Cv = np.empty_like(z), np.empty_like(z), np.empty_like(x)
         directions_by_sample(G, FULL, z, x, v, m_g, m_Hv, m_Cv, g, Hv, Cv)
-        add_samples(G, FULL, m_g, g, a_g)
-        add_samples(G, FULL, m_Hv, Hv, a_Hv)
+        add_samples(G, FULL, 2, m_g, m_Hv, g, Hv, a_g, a_Hv)
         add_entries(G, FULL, m_Cv, Cv, a_Cv)
 
 
@@ -213,7 +212,7 @@ def fill_outer(F, z, x, memory):
     else:
         f1, f2 = np.empty_like(z), np.empty_like(x)
         gradients_by_sample(F, FULL, z, x, m_f1, m_f2, f1, f2)
-        add_samples(F, FULL, m_f1, f1, a_f1)
+        add_samples(F, FULL, 1, m_f1, m_f1, f1, f1, a_f1, a_f1)
         add_entries(F, FULL, m_f2, f2, a_f2)
 
 
@@ -257,8 +256,9 @@ def saga_directions(G, i, point, memory, estimates):
     else:
         w_g, w_Hv, w_Cv = memory.weights
         directions_by_sample(G, i, z, x, v, w_g, w_Hv, w_Cv, g, Hv, Cv)
-        saga_in_z(G, i, m_g, a_g, w_g, g)
-        saga_in_z(G, i, m_Hv, a_Hv, w_Hv, Hv)
+        remember(G, i, m_g, w_g)
+        remember(G, i, m_Hv, w_Hv)
+        add_samples(G, i, 2, w_g, w_Hv, g, Hv, a_g, a_Hv)
         saga_in_x(G, i, m_Cv, a_Cv, w_Cv, Cv)
 
 
@@ -275,7 +275,8 @@ def saga_gradients(F, j, z, x, memory, estimates):
     else:
         w_f1, w_f2 = memory.weights
         gradients_by_sample(F, j, z, x, w_f1, w_f2, f1, f2)
-        saga_in_z(F, j, m_f1, a_f1, w_f1, f1)
+        remember(F, j, m_f1, w_f1)
+        add_samples(F, j, 1, w_f1, w_f1, f1, f1, a_f1, a_f1)
         saga_in_x(F, j, m_f2, a_f2, w_f2, f2)
 
 
@@ -301,17 +302,8 @@ def remember(f, k, table, weights):
 
 
 @kernel
-def saga_in_z(f, k, table, average, weights, phi):
-    """Add to phi the SAGA estimate of what the samples add to it."""
-    remember(f, k, table, weights)
-    descend(phi, -1.0, average)
-    add_samples(f, k, weights, phi, average)
-
-
-@kernel
 def saga_in_x(f, k, table, average, weights, phi):
-    """The same in x, where samples have an entry there."""
+    """Add to phi the SAGA estimate in x, where samples have an entry."""
     if table.shape[1] == 1:
         remember(f, k, table, weights)
-        descend(phi, -1.0, average)
         add_entries(f, k, weights, phi, average)

@@ -99,7 +99,8 @@ def test_a_function_keeps_its_arrays_alive():
 def test_an_oracle_that_a_kind_has_not_is_an_error():
     f = oracles.bind(everything())
     with pytest.raises(TypeError, match="no oracle add_samples"):
-        oracles.add_samples(f, 0, np.zeros((4, 1)), np.zeros(3), np.zeros(3))
+        oracles.add_samples(
+            f, 0, 1, *[np.zeros((4, 1))] * 2, *[np.zeros(3)] * 4)
 
 
 def test_unknown_kinds_and_missing_kernels():

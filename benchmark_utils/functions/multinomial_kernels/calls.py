@@ -10,14 +10,14 @@ APART = {
     "prepare": (_INT, _VECTOR, types.float64, _INT),
     "combine": (_INT, _INT, _INT),
     "set_derivatives": (_INT, _INT, *[_VECTOR] * 4, types.float64, _VECTOR),
-    "add_combination": (types.float64, _VECTOR) * 2,
+    "add_averages": (_INT, types.float64, *[_VECTOR] * 4),
     "set_penalty_cross": (_VECTOR, _VECTOR, types.float64, _VECTOR),
     **{f"add_{what}_{n}": (_INT, _INT, _INT)
        for what in ("scores", "combinations") for n in (1, 2, 3)},
 }
 
 (call_set_point, call_prepare, call_combine, call_set_derivatives,
- call_add_combination, call_set_penalty_cross,
+ call_add_averages, call_set_penalty_cross,
  call_add_scores_1, call_add_scores_2, call_add_scores_3,
  call_add_combinations_1, call_add_combinations_2,
  call_add_combinations_3) = (

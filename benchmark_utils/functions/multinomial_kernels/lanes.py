@@ -5,7 +5,7 @@ rows of ``stacked``, of which the transpose are lanes.
 """
 import numpy as np
 
-from benchmark_utils.compiled import kernel
+from benchmark_utils.compiled import descend, kernel
 from benchmark_utils.functions.multinomial_kernels.batches import (
     filled_up,
     first_chunk,
@@ -23,6 +23,7 @@ from benchmark_utils.functions.multinomial_kernels.products import (
 from benchmark_utils.functions.multinomial_layout import GROUP
 from benchmark_utils.functions.vectors import (
     LANES,
+    add,
     add_products,
     load,
     load_lanes,
@@ -242,20 +243,23 @@ def _stack_combinations(f, n_lanes):
 
 
 @kernel
-def add_combination(f, scale, out, average_scale, average):
-    """Multiples of the sums of samples are added to out and to average."""
-    K, p, width = f.n_classes, f.n_features, filled_up(f.n_classes)
+def add_averages(f, n_vectors, scale, out, other, average, other_average):
+    """out += average + scale * sums of samples; average += their part.
+
+    The same for ``other``, if there are two vectors.
+    """
+    K, p, n_lanes = f.n_classes, f.n_features, n_vectors * f.n_classes
+    width, part = filled_up(n_lanes), 1.0 / f.n_samples
     if f.chosen[1] >= 0:
-        _stack_combinations(f, K)
-        for k in range(K):
-            _add_class(f, k, scale, k, out)
-            _add_class(f, k, average_scale, k, average)
+        _stack_combinations(f, n_lanes)
+        _add_average(f, 0, scale, out, average)
+        if n_vectors == 2:
+            _add_average(f, K, scale, other, other_average)
         return
+    scales, parts = same(scale, LANES), same(part, LANES)
     j = p // LANES * LANES
     for lane in range(0, width, LANES):
         shifts = spread(f.sums, lane, 1, LANES)
-        scales = same(scale, LANES)
-        average_scales = same(average_scale, LANES)
         for first in range(0, j, LANES):
             start = first * width + lane
             total = transpose(load(f.combination, start, width, LANES, 1))
@@ -263,21 +267,39 @@ def add_combination(f, scale, out, average_scale, average):
             if f.background.size:
                 total = add_products(
                     total, load(f.background, first, 0, LANES, 1), shifts)
-            store_lanes(out, out, K, p, K, lane, first, add_products(
-                load_lanes(out, out, K, p, K, lane, first), total, scales))
-            store_lanes(average, average, K, p, K, lane, first, add_products(
-                load_lanes(average, average, K, p, K, lane, first), total,
-                average_scales))
+            mean = load_lanes(
+                average, other_average, K, p, n_lanes, lane, first)
+            store_lanes(
+                average, other_average, K, p, n_lanes, lane, first,
+                add_products(mean, total, parts))
+            mean = add(mean, load_lanes(out, other, K, p, n_lanes, lane,
+                                        first))
+            store_lanes(out, other, K, p, n_lanes, lane, first,
+                        add_products(mean, total, scales))
     while j < p:
-        for k in range(K):
+        for k in range(n_lanes):
             total = f.combination[j * width + k]
             if f.background.size:
                 total += f.sums[k] * f.background[j]
-            out[k * p + j] += scale * total
-            average[k * p + j] += average_scale * total
+            if k < K:
+                out[k * p + j] += average[k * p + j] + scale * total
+                average[k * p + j] += part * total
+            else:
+                c = (k - K) * p + j
+                other[c] += other_average[c] + scale * total
+                other_average[c] += part * total
         for k in range(width):
             f.combination[j * width + k] = 0.0
         j += 1
+
+
+@kernel
+def _add_average(f, first, scale, out, average):
+    """``add_averages`` for a vector, with lanes of f.stacked."""
+    descend(out, -1.0, average)
+    for k in range(f.n_classes):
+        _add_class(f, k, scale, first + k, out)
+        _add_class(f, k, 1.0 / f.n_samples, first + k, average)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """The oracles of multinomial functions."""
 import numpy as np
 
-from benchmark_utils.compiled import kernel
+from benchmark_utils.compiled import assign, kernel
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.apart import set_apart
 from benchmark_utils.functions.batches import (
@@ -19,7 +19,7 @@ from benchmark_utils.functions.multinomial_kernels.batches import (
 )
 from benchmark_utils.functions.multinomial_kernels.calls import (
     APART,
-    call_add_combination,
+    call_add_averages,
     call_combine,
     call_prepare,
     call_set_derivatives,
@@ -27,7 +27,7 @@ from benchmark_utils.functions.multinomial_kernels.calls import (
     call_set_point,
 )
 from benchmark_utils.functions.multinomial_kernels.lanes import (
-    add_combination,
+    add_averages,
     choose_rows,
     combine,
     set_derivatives,
@@ -58,7 +58,7 @@ from benchmark_utils.functions.multinomial_layout import cut, round_up
 from benchmark_utils.functions.vectors import aligned_zeros
 
 _CALLED = dict(zip(APART, (
-    set_point, prepare, combine, set_derivatives, add_combination,
+    set_point, prepare, combine, set_derivatives, add_averages,
     set_penalty_cross, add_scores_1, add_scores_2, add_scores_3,
     add_combinations_1, add_combinations_2, add_combinations_3), strict=True))
 
@@ -229,7 +229,8 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
                           out_hvp, out_cross):
     K, place = f.n_classes, 0
     set_penalties(f, x)
-    clear(out_cross)
+    if f.outer != 1:
+        clear(out_cross)
     call_set_derivatives(f, (2, 0, z, out_grad, v, out_hvp, 1.0, out_cross))
     call_set_point(f, (batch, z, v, 2))
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
@@ -248,7 +249,8 @@ def _directions_by_sample(f, batch, z, x, v, w_grad, w_hvp, w_cross, out_grad,
 def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
     K, place = f.n_classes, 0
     set_penalties(f, x)
-    clear(out_x)
+    if f.outer != 1:
+        clear(out_x)
     call_set_derivatives(f, (1, 0, z, out_z, z, out_z, 0.5, out_x))
     call_set_point(f, (batch, z, z, 1))
     for chunk in range(first_chunk(f, batch), last_chunk(f, batch)):
@@ -264,8 +266,9 @@ def _gradients_by_sample(f, batch, z, x, w_grad, w_x, out_z, out_x):
 
 
 @kernel
-def _add_samples(f, batch, weights, out, average):
-    K, place, width = f.n_classes, 0, filled_up(f.n_classes)
+def _add_samples(f, batch, n_vectors, weights, others, out, other, average,
+                 other_average):
+    K, place, width = f.n_classes, 0, filled_up(n_vectors * f.n_classes)
     choose_rows(f, batch)
     for k in range(width):
         f.sums[k] = 0.0
@@ -277,16 +280,20 @@ def _add_samples(f, batch, weights, out, average):
         for i in range(n):
             for k in range(K):
                 f.scores[i * width + k] = weights[place + i, k]
+            for k in range(K if n_vectors == 2 else 0):
+                f.scores[i * width + K + k] = others[place + i, k]
         add_combinations(f, chunk, width)
         place += n
-    call_add_combination(f, (
-        batch_weight(f, batch), out, 1.0 / f.n_samples, average))
+    call_add_averages(f, (
+        n_vectors, batch_weight(f, batch), out, other, average,
+        other_average))
 
 
 @kernel
 def _add_entries(f, batch, weights, out, average):
     scale, first = batch_weight(f, batch), max(batch, 0) * f.batch_size
     if f.outer == 1:
+        assign(out, average)
         for i in range(batch_size_of(f, batch)):
             sample = f.order[first + i]
             out[sample] += scale * weights[i, 0]
