@@ -43,7 +43,7 @@ from benchmark_utils.reporting.commands import (
 )
 from benchmark_utils.reporting.report import Report
 from benchmark_utils.reporting.runs import Problem
-from benchmark_utils.reporting.selection import read_config
+from benchmark_utils.reporting.selection import REPETITIONS, read_config
 from benchmark_utils.reporting.styles import order
 from benchmark_utils.reporting.suite import ROOT, Dataset, configurations
 
@@ -249,7 +249,8 @@ def add_options(parser):
     parser.add_argument("--objective", help="of the tables, if they have "
                         "several")
     parser.add_argument("--repetitions", type=at_least_one, metavar="N",
-                        help="(default: as in the config, or 10)")
+                        help="(default: as in the config, or "
+                        f"{REPETITIONS})")
     parser.add_argument("--max-seconds", type=positive, metavar="SECONDS",
                         help="(default: as in the config, or 5)")
     parser.add_argument("--folder", type=Path,
@@ -314,7 +315,7 @@ def _of_runs(options):
             note(f"{dataset.name}: parameters of {len(methods)} methods from "
                  f"{file}")
         repetitions = (options.repetitions
-                       or chosen.settings.get("repetitions", 10))
+                       or chosen.settings.get("repetitions", REPETITIONS))
         seconds = (options.max_seconds
                    or chosen.settings.get("max_seconds", 5.0))
         folder = options.folder / dataset.slug

@@ -32,6 +32,9 @@ from benchmark_utils.reporting.commands import (
 from benchmark_utils.reporting.runs import Problem
 from benchmark_utils.reporting.styles import FAMILIES, order
 
+#: Repetitions of a comparison.
+REPETITIONS = 10
+
 
 def listed(config):
     """Solvers of a config file, with the values of their parameters.
@@ -258,7 +261,8 @@ def main(arguments=None):
         "--shortlist", type=at_least_one, metavar="N",
         help="write N candidates of each solver, from its best configuration"
         " to smaller steps of x, in place of the best")
-    parser.add_argument("--repetitions", type=at_least_one, default=10)
+    parser.add_argument("--repetitions", type=at_least_one,
+                        default=REPETITIONS)
     parser.add_argument("--max-seconds", type=positive,
                         help="time of a run in the config (default: 2)")
     parser.add_argument("--output", help="config file (default: printed)")

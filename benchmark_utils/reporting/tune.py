@@ -41,6 +41,7 @@ from benchmark_utils.reporting.commands import (
 )
 from benchmark_utils.reporting.runs import Configuration, Problem
 from benchmark_utils.reporting.selection import (
+    REPETITIONS,
     config_text,
     edges,
     shortlist,
@@ -376,7 +377,7 @@ def _tune(options):
         dataset.entry, [
             tuning.methods[name].entry(tuning.parameters[c.name])
             for name, c in best.items()],
-        options.repetitions, options.max_seconds)
+        REPETITIONS, options.max_seconds)
     output = options.output or folder / "best.yml"
     output.write_text(text)
     to_parquet(tuning.grid_table, folder / f"{dataset.slug}_grid.parquet")

@@ -58,7 +58,8 @@ def test_tune_chooses_by_its_rules(suite):
     written = (folder(suite) / "best.yml").read_text()
     config = yaml.safe_load(written)
     assert lines[0] in written
-    assert config["n-repetitions"] == 5
+    # Of the comparison, not of the choice.
+    assert config["n-repetitions"] == 10
     assert "n_train=200" in config["dataset"][0]
     chosen = {name: values for solver in config["solver"]
               for name, values in solver.items()}
@@ -99,11 +100,11 @@ def test_compare_takes_what_tune_has_chosen(suite):
     assert "booktabs" in (made / "table.tex").read_text()
     rows = pd.read_csv(made / "table.csv")
     assert set(rows["method"]) == {"Mine", "L-BFGS"}
-    assert set(rows["asked"]) == {5}
+    assert set(rows["asked"]) == {10}
     story = json.loads((made / "record.json").read_text())
     assert story["seeds"] == ["1"] and story["run"]["jobs"] == 1
     assert story["run"]["machine before"]["system-cpus"]
-    assert story["repetitions"]["Mine"][1] == 5
+    assert story["repetitions"]["Mine"][1] == 10
     assert len(story["rows"]["benchmark-code"]) == 1
     page = (made / "dashboard.html").read_text()
     assert f'href="{made.name}.parquet"' in page
