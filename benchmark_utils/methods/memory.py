@@ -303,7 +303,7 @@ def remember(f, k, table, weights):
 
 @kernel
 def saga_in_x(f, k, table, average, weights, phi):
-    """Add to phi the SAGA estimate in x, where samples have an entry."""
+    """Replace phi by its SAGA estimate, where samples have entries of x."""
     if table.shape[1] == 1:
         remember(f, k, table, weights)
         add_entries(f, k, weights, phi, average)
