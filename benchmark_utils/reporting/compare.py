@@ -225,8 +225,9 @@ class Comparison:
                       - set(best), key=order)
         fewer = [m for m, c in best.items()
                  if c.n_asked < self.problem.n_asked]
-        missing = [c.label() for c in best.values()
-                   if len(c.curves) < c.n_asked]
+        missing = [
+            f"{c.n_asked - len(c.curves)} of {c.n_asked} of {method}"
+            for method, c in best.items() if len(c.curves) < c.n_asked]
         return [f"{text}: {', '.join(names)}." for text, names in [
             ("Diverged in at least half of the repetitions", lost),
             ("Repetitions that diverged", missing),
