@@ -123,7 +123,8 @@ class Report:
         lines = ["| " + " | ".join(cells) + " |"
                  for cells in [header, ["---"] * len(header), *rows]]
         return "\n".join(lines) + (
-            "\n\nMedian seconds / oracle calls to a gap, over "
+            "\n\nMedians: h at the last evaluation within the time of a run, "
+            "and seconds / oracle calls to a gap, over "
             f"{self.problem.n_asked} repetitions, with 95 % intervals; "
             f"{self.problem.reference_text}. \\*: the best, and those that an "
             "interval does not tell apart from it.\n")

@@ -21,6 +21,10 @@ SCORES = {
     "objective_test_error": "test error",
     "objective_weights_auc": "AUC of weights",
 }
+# The time of a run, which its last evaluation may lie beyond: evaluations are
+# further and further apart, and an iteration may take long. What a method has
+# reached later does not count.
+LIMIT = "p_obj_max_seconds"
 # Differences of h, relative to h* where this is above 1, that no evaluation
 # resolves: such gaps are 0, and methods that have them are equal.
 RESOLUTION = 1e-12
@@ -186,6 +190,7 @@ class Problem:
         self.dataset = dataset
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
+        df = df[df["time"] <= df.get(LIMIT, np.inf)]
         references = {
             seed: reference(rows, dataset, seed)
             for seed, rows in df.groupby("base_seed")}

@@ -137,3 +137,14 @@ def test_reaching_a_gap_is_a_median_with_infinity():
     # Repetitions that are missing have diverged.
     assert median_cost(df, "time", 1.0, 5) == 9.0
     assert median_cost(df, "time", 1.0, 6) == np.inf
+
+
+def test_what_is_reached_after_the_time_does_not_count():
+    late = {(A, 0): [(0, 9), (1, 4), (2.5, 1)], (B, 0): [(0, 9), (1.9, 2)]}
+    one, other = problem(table(
+        late, gap=0.0, p_obj_max_seconds=2.0)).configurations
+    assert one.at_end("objective_value") == [4]
+    assert other.at_end("objective_value") == [2]
+    # A table that does not know of it is taken as it is.
+    assert problem(table(late, gap=0.0)).configurations[0].at_end(
+        "objective_value") == [1]
