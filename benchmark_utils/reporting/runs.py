@@ -137,7 +137,8 @@ class Configuration:
             For instance "time" and "gap".
         n_points : int
             Of the grid, spaced evenly in logarithm, from the first evaluation
-            after the start to the end of the shortest repetition.
+            after the start to the last of any repetition: where one has
+            ended, it stays, so that the curve ends at the median of the ends.
 
         Returns
         -------
@@ -148,7 +149,7 @@ class Configuration:
         # A repetition that was evaluated at the start alone stays there.
         moved = [x for x in xs if np.any(x > 0)]
         start = max((x[x > 0].min() for x in moved), default=np.inf)
-        stop = min((x.max() for x in moved), default=0.0)
+        stop = max((x.max() for x in moved), default=0.0)
         if not start <= stop:
             return (np.empty(0),) * 4
         grid = np.geomspace(start, stop, n_points if stop > start else 1)

@@ -56,8 +56,9 @@ def test_curves_hold_the_last_value_on_a_common_grid():
                 (A, 1): [(0, 9), (2, 2), (50, 0)]})
     x, median, low, high = problem(df).configurations[0].median_curve(
         "time", "objective_value", n_points=5)
-    np.testing.assert_allclose(x[[0, -1]], [2.0, 50.0])
-    np.testing.assert_allclose(median, [3, 3, 3, 3, 2])
+    np.testing.assert_allclose(x[[0, -1]], [2.0, 100.0])
+    # The second one has ended at 50, and stays: the end is that of the table.
+    np.testing.assert_allclose(median, [3, 3, 3, 3, 0.5])
     assert np.all(low <= median) and np.all(median <= high)
 
 
