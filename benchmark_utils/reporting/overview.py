@@ -76,7 +76,7 @@ class Overview:
                             for k in range(len(self.problems))),
                   f"{self.mean[method]:.1f}"] for method in self.methods]
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + (
-            "\n\nRank by the median gap h - h* at the end of the time, with "
+            "\n\nRank by the median gap h - h* within the time of a run, with "
             "its 95 % interval over repetitions; - diverged or did not run, "
             f"and counts as {len(self.methods)} in the mean.\n")
 

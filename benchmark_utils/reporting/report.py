@@ -31,7 +31,7 @@ class Report:
     costs : dict of {(str, float): Comparison}
         By cost and gap.
     end : Comparison
-        Of the gap h - h* at the end of the time.
+        Of the gap h - h* at the last evaluation within the time.
     """
 
     def __init__(self, problem):

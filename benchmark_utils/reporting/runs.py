@@ -191,7 +191,7 @@ class Problem:
         self.dataset = dataset
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
-        df = df[df["time"] <= df.get(LIMIT, np.inf)]
+        df = df[~(df["time"] > df.get(LIMIT, np.inf))]
         references = {
             seed: reference(rows, dataset, seed)
             for seed, rows in df.groupby("base_seed")}
