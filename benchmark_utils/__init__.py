@@ -1,22 +1,25 @@
-"""What solvers and datasets share, from the kernels up.
+"""What solvers and datasets share: one folder a concern.
 
-- ``functions``: what is differentiated, one kind of function a file;
+- ``compiling``: how code is compiled, kept and called by its address;
+- ``functions``: what is differentiated, one kind of function a folder;
+- ``problems``: what datasets share;
 - ``methods``: what solvers share;
-- ``reporting``: from results tables to figures and choices of parameters;
-- ``problem``, ``dataset``: a bilevel problem, and what makes one; ``images``:
-  data hyper-cleaning; ``handwritten``, ``libsvm``: sets of images, and of
-  LIBSVM; ``digest``: what was read,
-  as part of the key of results that are kept;
-- ``reference``: the exact metrics; ``stopping``: when a run ends;
-- ``checks``: errors that name a parameter; ``optional``: packages that may be
-  missing;
-- ``compiled``, ``cache``: how code is compiled, and where it is kept.
+- ``reference``: the exact solution, and the metrics;
+- ``reporting``: from results tables to figures and choices of parameters.
 
-Imports run one way: solvers -> methods -> functions -> compiled; datasets ->
-functions, problem; objective -> reference.
+The loose files tie them to benchopt: ``checks``, errors that name a parameter;
+``parameters``, numbers as users write them; ``optional``, packages that may be
+missing; ``stopping``, when a run ends; ``moved``, old names of modules.
+
+Imports run one way: solvers -> methods -> functions -> compiling; datasets ->
+problems -> functions; objective -> reference.
 """
 import hashlib
 from pathlib import Path
+
+from benchmark_utils.moved import name_what_has_moved
+
+name_what_has_moved()
 
 _HERE = Path(__file__).resolve().parent
 

@@ -8,11 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiling.compiled import jit
 from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.functions.sparse_multinomial import (
-    SparseMultinomialLogistic,
-)
+from benchmark_utils.functions.multinomial import SparseMultinomialLogistic
 from benchmark_utils.methods.sampling import draw, make_sampler
 
 jax.config.update("jax_enable_x64", True)

@@ -17,7 +17,7 @@ import pytest
 from conftest import note
 from harness import ROOT, SOLVERS, make_problem, make_solver
 
-from benchmark_utils.compiled import jit, kernel
+from benchmark_utils.compiling.compiled import jit, kernel
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import directions
 from benchmark_utils.methods.sampling import draw

@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.datasets import fetch_covtype, get_data_home
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import BilevelDataset
-from benchmark_utils.images import scale_features
-from benchmark_utils.multiclass import multinomial_problem
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.images import scale_features
+from benchmark_utils.problems.multiclass import multinomial_problem
 
 N_CLASSES = 7
 

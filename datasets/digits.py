@@ -1,6 +1,6 @@
-from benchmark_utils import handwritten
-from benchmark_utils.dataset import BilevelDataset
-from benchmark_utils.images import cleaning_problem
+from benchmark_utils.problems import handwritten
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.images import cleaning_problem
 
 
 class Dataset(BilevelDataset):

@@ -1,9 +1,10 @@
 import numpy as np
 
-from benchmark_utils import checks, handwritten
-from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils import checks
 from benchmark_utils.functions.hyper_representation import HyperRepresentation
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems import handwritten
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.problem import BilevelProblem
 
 # Numbers of training and validation samples, unless others are asked for.
 SIZES = {"digits": (600, 600), "mnist": (20_000, 5_000),

@@ -3,14 +3,14 @@ import hashlib
 import numpy as np
 from scipy import sparse
 
-from benchmark_utils import libsvm
-from benchmark_utils.dataset import (
+from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.problems import libsvm
+from benchmark_utils.problems.dataset import (
     BilevelDataset,
     data_path,
     logistic_start,
 )
-from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 
 
 class Dataset(BilevelDataset):

@@ -6,12 +6,15 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from sklearn.model_selection import train_test_split
 
-from benchmark_utils import checks, libsvm
-from benchmark_utils.dataset import BilevelDataset, logistic_start
-from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
-from benchmark_utils.multiclass import multinomial_problem
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils import checks
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
+from benchmark_utils.problems import libsvm
+from benchmark_utils.problems.dataset import BilevelDataset, logistic_start
+from benchmark_utils.problems.multiclass import multinomial_problem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import MAX_EXACT_DIM
 
 # Sets for classification.

@@ -1,6 +1,7 @@
-from benchmark_utils import checks, handwritten
-from benchmark_utils.dataset import BilevelDataset
-from benchmark_utils.images import cleaning_problem
+from benchmark_utils import checks
+from benchmark_utils.problems import handwritten
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.images import cleaning_problem
 
 N_TRAIN, N_VALIDATION = 20_000, 5_000
 ASK = "mnist[download=True]"

@@ -1,9 +1,9 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import BilevelDataset
 from benchmark_utils.functions.quadratic import Quadratic, minimise_quadratic
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 

@@ -2,10 +2,12 @@ import numpy as np
 from scipy import sparse
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import BilevelDataset, logistic_start
-from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
+from benchmark_utils.problems.dataset import BilevelDataset, logistic_start
+from benchmark_utils.problems.problem import BilevelProblem
 
 
 class Dataset(BilevelDataset):

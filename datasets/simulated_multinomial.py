@@ -2,8 +2,8 @@ import numpy as np
 from scipy import sparse
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import BilevelDataset
-from benchmark_utils.multiclass import multinomial_problem
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.multiclass import multinomial_problem
 
 
 class Dataset(BilevelDataset):

@@ -1,9 +1,9 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import BilevelDataset, logistic_start
 from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.dataset import BilevelDataset, logistic_start
+from benchmark_utils.problems.problem import BilevelProblem
 
 
 # benchopt ignores files whose name begins with "template_": copy this one.

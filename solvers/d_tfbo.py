@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiling.compiled import descend, jit
 from benchmark_utils.functions.oracles import (
     cross,
     grad_x,

@@ -2,7 +2,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiling.compiled import descend, jit
 from benchmark_utils.functions.oracles import grad_x, project
 from benchmark_utils.methods.estimators import inner_sgd
 from benchmark_utils.methods.penalty import penalised_sgd

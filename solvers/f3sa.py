@@ -1,7 +1,13 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import assign, decay, descend, jit, kernel
+from benchmark_utils.compiling.compiled import (
+    assign,
+    decay,
+    descend,
+    jit,
+    kernel,
+)
 from benchmark_utils.functions.oracles import grad_x, grad_z, project
 from benchmark_utils.methods.estimators import recursive_estimate
 from benchmark_utils.methods.sampling import draw

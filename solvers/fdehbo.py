@@ -1,7 +1,13 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import assign, decay, descend, jit, kernel
+from benchmark_utils.compiling.compiled import (
+    assign,
+    decay,
+    descend,
+    jit,
+    kernel,
+)
 from benchmark_utils.functions.oracles import grad_z, gradients, project
 from benchmark_utils.methods.estimators import like_point, recursive_estimate
 from benchmark_utils.methods.linear_systems import project_on_ball

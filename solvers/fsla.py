@@ -1,7 +1,13 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import assign, decay, descend, jit, kernel
+from benchmark_utils.compiling.compiled import (
+    assign,
+    decay,
+    descend,
+    jit,
+    kernel,
+)
 from benchmark_utils.functions.oracles import (
     cross,
     grad_x,

@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import decay, descend, jit
+from benchmark_utils.compiling.compiled import decay, descend, jit
 from benchmark_utils.functions.oracles import grad_z, project
 from benchmark_utils.methods.penalty import penalty_direction
 from benchmark_utils.methods.sampling import draw

@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import assign, descend, jit
+from benchmark_utils.compiling.compiled import assign, descend, jit
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import grad_z, project
 from benchmark_utils.methods.estimators import adjoint_directions

@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiling.compiled import descend, jit
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.adaptive import cumulative_norm, first_squares
 from benchmark_utils.methods.estimators import bilevel_directions, like_point

@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import assign, descend, jit
+from benchmark_utils.compiling.compiled import assign, descend, jit
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import bilevel_terms, like_terms
 from benchmark_utils.methods.linear_systems import project_on_ball

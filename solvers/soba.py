@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmark_utils.compiled import decay, descend, jit
+from benchmark_utils.compiling.compiled import decay, descend, jit
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import bilevel_directions, like_point
 from benchmark_utils.methods.sampling import draw

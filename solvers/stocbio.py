@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.compiled import descend, jit
+from benchmark_utils.compiling.compiled import descend, jit
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import inner_sgd
 from benchmark_utils.methods.hypergradients import (

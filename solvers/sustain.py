@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmark_utils.checks import positive
-from benchmark_utils.compiled import assign, decay, descend, jit
+from benchmark_utils.compiling.compiled import assign, decay, descend, jit
 from benchmark_utils.functions.oracles import grad_z, project
 from benchmark_utils.methods.hypergradients import (
     draw_term,

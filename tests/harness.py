@@ -14,7 +14,7 @@ from numba import njit
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # For scripts; pytest has it there already.
 
-from benchmark_utils.problem import BilevelProblem  # noqa: E402
+from benchmark_utils.problems.problem import BilevelProblem  # noqa: E402
 
 COMPILED = ROOT / "__cache__" / "numba"
 BENCHMARK = Benchmark(ROOT)

@@ -3,7 +3,7 @@ import numpy as np
 from harness import make_problem
 
 from benchmark_utils.functions.quadratic import Quadratic
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 
 
 class ZeroSarah:

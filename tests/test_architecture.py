@@ -1,108 +1,132 @@
 """Who may import what: the folders of the tree are its layers."""
 import ast
+import importlib
 
 import pytest
 from harness import ROOT
 
 UTILS = ROOT / "benchmark_utils"
-KINDS = [
-    f"benchmark_utils.functions.{file.stem}"
-    for file in (UTILS / "functions").iterdir()
-    if file.stem not in ("__init__", "oracles", "batches", "derivatives")]
-RUNNERS = ["solvers", "datasets", "plots", "objective"]
+KINDS = sorted(folder.name for folder in (UTILS / "functions").iterdir()
+               if (folder / "__init__.py").exists())
 
-# What must not be imported, by the folder or file that must not.
-FORBIDDEN = {
-    "solvers": ["datasets", "plots", "objective", "benchmark_utils.dataset",
-                "benchmark_utils.problem", "benchmark_utils.reference",
-                "benchmark_utils.reporting", *KINDS],
-    "datasets": ["solvers", "plots", "objective", "benchmark_utils.methods",
-                 "benchmark_utils.functions.oracles",
-                 "benchmark_utils.reporting"],
-    "plots": ["solvers", "datasets", "objective", "numba",
-              "benchmark_utils.methods", "benchmark_utils.functions"],
-    "objective.py": ["solvers", "datasets", "plots",
-                     "benchmark_utils.methods", "benchmark_utils.functions"],
-    "benchmark_utils": [*RUNNERS, "benchmark_utils.methods",
-                        "benchmark_utils.reporting",
-                        "benchmark_utils.functions.oracles"],
-    "benchmark_utils/functions": [
-        *RUNNERS, "benchopt", "benchmark_utils.methods",
-        "benchmark_utils.reporting", "benchmark_utils.problem",
-        "benchmark_utils.dataset", "benchmark_utils.reference"],
+# What each place may import of this suite, beside what is in it.
+ALLOWED = {
+    "objective.py": ["SOURCE_HASH", "checks", "parameters", "stopping",
+                     "reference"],
+    "solvers": ["checks", "optional", "compiling", "methods",
+                "functions.oracles", "functions.batches"],
+    "datasets": ["checks", "problems", "reference",
+                 *(f"functions.{kind}" for kind in KINDS)],
+    "plots": ["reporting"],
+    "benchmark_utils/compiling": ["checks"],
+    "benchmark_utils/functions": ["checks", "compiling"],
+    "benchmark_utils/problems": [
+        "checks", "parameters", *(f"functions.{kind}" for kind in KINDS)],
     "benchmark_utils/methods": [
-        *RUNNERS, "benchmark_utils.reporting", "benchmark_utils.problem",
-        "benchmark_utils.dataset", "benchmark_utils.reference", *KINDS],
-    "benchmark_utils/reporting": [
-        "solvers", "datasets", "numba", "benchmark_utils.methods",
-        "benchmark_utils.functions", "benchmark_utils.dataset"],
+        "checks", "parameters", "compiling", "functions.oracles",
+        "functions.batches"],
+    # The metrics share no code with what they judge.
+    "benchmark_utils/reference": [],
+    "benchmark_utils/reporting": ["SOURCE_HASH", "checks", "parameters"],
 }
-# The metrics share no code with what they judge.
-INDEPENDENT = ["numba", "benchopt", "benchmark_utils"]
-# Only these know benchopt.
-BENCHOPT = {"methods/solver.py", "dataset.py", "stopping.py"}
+# A kind of function stands alone: of its wing it has only the loose files.
+ALLOWED |= {
+    f"benchmark_utils/functions/{kind}": [
+        "checks", "compiling",
+        *(f"functions.{file.stem}"
+          for file in (UTILS / "functions").glob("[a-z]*.py"))]
+    for kind in KINDS}
+LOOSE = [f"benchmark_utils/{file.name}" for file in UTILS.glob("[a-z]*.py")]
+ALLOWED |= {file: ["checks", "parameters"] for file in LOOSE}
+# Only these know benchopt, and only these Numba's or LLVM's internals.
+BENCHOPT = ["benchmark_utils/reporting", "benchmark_utils/methods/solver.py",
+            "benchmark_utils/problems/dataset.py",
+            "benchmark_utils/stopping.py"]
+INTERNALS = ["benchmark_utils/compiling",
+             "benchmark_utils/methods/sampling.py"]
+
+
+def files_of(place):
+    path = ROOT / place
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def imports(file):
-    """Full names of all modules that a file imports."""
-    names = set()
+    """Full names of all that a file imports."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names |= {node.module} | {
-                f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def within(name, module):
-    return name == module or name.startswith(module + ".")
+def within(name, modules):
+    return any(name == module or name.startswith(module + ".")
+               for module in modules)
 
 
-@pytest.mark.parametrize("place", sorted(FORBIDDEN))
+@pytest.mark.parametrize("place", ALLOWED)
 def test_imports(place):
-    path = ROOT / place
-    files = [path] if path.is_file() else list(path.glob("*.py"))
-    assert files, f"{place} has no files"
-    for file in files:
+    own = place.removesuffix(".py").replace("/", ".")
+    allowed = [own, *(f"benchmark_utils.{name}" for name in ALLOWED[place])]
+    suite = ["benchmark_utils", "solvers", "datasets", "plots", "objective"]
+    assert files_of(place), f"{place} has no files"
+    for file in files_of(place):
         for name in imports(file):
-            for module in FORBIDDEN[place]:
-                assert not within(name, module), f"{file} imports {name}"
+            assert within(name, allowed) or not within(name, suite), (
+                f"{file} imports {name}")
 
 
-def test_metrics_are_independent_of_what_they_judge():
-    files = list((UTILS / "reference").glob("*.py"))
-    assert len(files) > 1
-    for file in files:
+def test_every_folder_has_its_line():
+    folders = {
+        file.parent.relative_to(ROOT).as_posix()
+        for file in UTILS.rglob("*.py")} - {"benchmark_utils"}
+    assert folders <= set(ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "library, places, exempt",
+    [(["benchopt"], BENCHOPT, []),
+     (["llvmlite", "numba"], INTERNALS,
+      ["numba.types", "numba.njit", "numba.config"])])
+def test_what_only_some_may_import(library, places, exempt):
+    known = {file for place in places for file in files_of(place)}
+    for file in set(files_of("benchmark_utils")) - known:
         for name in imports(file):
-            if not within(name, "benchmark_utils.reference"):
-                for module in INDEPENDENT:
-                    assert not within(name, module), f"{file} imports {name}"
+            assert not within(name, library) or name in exempt, (
+                f"{file} imports {name}")
 
 
-def test_only_the_base_classes_know_benchopt():
-    for file in UTILS.rglob("*.py"):
-        place = file.relative_to(UTILS).as_posix()
-        if not place.startswith("reporting/"):
-            knows = any(within(name, "benchopt") for name in imports(file))
-            assert not knows or place in BENCHOPT, file
+def test_metrics_do_not_compile():
+    for file in files_of("benchmark_utils/reference"):
+        assert not any(within(name, ["numba"]) for name in imports(file))
 
 
-def test_no_solver_imports_another():
-    for file in (ROOT / "solvers").glob("*.py"):
-        for name in imports(file):
-            assert not within(name, "solvers"), f"{file} imports {name}"
+@pytest.mark.parametrize("folder", ["solvers", "datasets"])
+def test_runners_stand_alone(folder):
+    for file in files_of(folder):
+        assert not any(within(name, [folder]) for name in imports(file)), file
 
 
 def test_no_import_cycles():
     modules = {
         ".".join(file.relative_to(ROOT).with_suffix("").parts): file
-        for file in UTILS.rglob("*.py") if file.name != "__init__.py"}
+        for file in files_of("benchmark_utils") if file.name != "__init__.py"}
     graph = {
-        module: {name for name in imports(file) if name in modules}
+        module: {other for name in imports(file) for other in modules
+                 if within(name, [other])}
         for module, file in modules.items()}
     done = set()
     while len(done) < len(graph):
         ready = {m for m in graph if m not in done and graph[m] <= done}
         assert ready, f"a cycle among {sorted(set(graph) - done)}"
         done |= ready
+
+
+@pytest.mark.parametrize("old, new", [
+    ("compiled", "compiling.compiled"), ("dataset", "problems.dataset"),
+    ("functions.sparse_logistic", "functions.logistic.sparse")])
+def test_old_names_of_modules_are_refused_with_the_new(old, new):
+    with pytest.raises(ImportError, match=rf"is benchmark_utils\.{new} now"):
+        importlib.import_module(f"benchmark_utils.{old}")
+    importlib.import_module(f"benchmark_utils.{new}")

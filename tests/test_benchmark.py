@@ -38,7 +38,7 @@ def test_compiled_once_and_edits_of_kernels_take_effect(tmp_path):
     assert x_cold == x_warm
 
     # The cached solver calls this kernel, from another file.
-    kernel = suite / "benchmark_utils" / "compiled.py"
+    kernel = suite / "benchmark_utils" / "compiling" / "compiled.py"
     source = kernel.read_text()
     edited = source.replace("-= step_size * dir", "-= 2.0 * step_size * dir")
     assert edited != source
@@ -67,7 +67,8 @@ def test_shared_code_is_part_of_the_key_of_results(tmp_path):
                "n_outer=64]", "--no-plot"]
     texts = [run(command, suite)[1] for _ in range(2)]
     assert "(cached)" not in texts[0] and "(cached)" in texts[1]
-    kernel = suite / "benchmark_utils" / "functions" / "quadratic.py"
+    kernel = (suite / "benchmark_utils" / "functions" / "quadratic"
+              / "function.py")
     kernel.write_text(kernel.read_text() + "# An edit.\n")
     assert "(cached)" not in run(command, suite)[1]
 

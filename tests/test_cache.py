@@ -9,8 +9,8 @@ import pytest
 from harness import ROOT, copy_suite, run
 from numba.extending import intrinsic
 
-from benchmark_utils import cache
-from benchmark_utils.compiled import jit, kernel
+from benchmark_utils.compiling import cache
+from benchmark_utils.compiling.compiled import jit, kernel
 
 # Warms up two solvers on a kind of function; prints what it compiles, and
 # where the iterates are.
@@ -69,7 +69,7 @@ def test_an_edit_compiles_what_it_touches_and_nothing_else(suite):
     assert {"soba", "saba", "_directions"} <= set(names)
     assert warm_up(suite) == ([], ends)
 
-    kernels = "benchmark_utils/functions/logistic_kernels.py"
+    kernels = "benchmark_utils/functions/logistic/dense_kernels.py"
     edit(suite, kernels, "margin[i] = -scale / (1.0 + exp(margin[i]))",
          "margin[i] = -2.0 * scale / (1.0 + exp(margin[i]))")
     names, edited = warm_up(suite)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from harness import run
 
-from benchmark_utils.compiled import descend, jit, kernel
+from benchmark_utils.compiling.compiled import descend, jit, kernel
 
 
 @jit

@@ -3,12 +3,14 @@ import numpy as np
 import pytest
 from harness import SOLVERS, InOrder, make_problem, make_solver, run_solver
 
-from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
 from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.functions.oracles import grad_z
 from benchmark_utils.functions.quadratic import Quadratic
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 
 SIZE, N = 16, 1600
 

@@ -9,11 +9,13 @@ from scipy.differentiate import derivative
 from threadpoolctl import threadpool_limits
 
 from benchmark_utils import reference
-from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
 from benchmark_utils.functions.multinomial import MultinomialLogistic
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
-from benchmark_utils.images import cleaning_problem
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.images import cleaning_problem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import (
     InnerProblemError,
     exact,

@@ -1,7 +1,7 @@
 """Mini-batches: fixed blocks of samples, and how much each weighs."""
 import numpy as np
 
-from benchmark_utils.compiled import kernel
+from benchmark_utils.compiling.compiled import kernel
 
 # The batch index that stands for all samples. Of the type of all others: for
 # a Python integer Numba would compile each kernel once more, for this value.

@@ -1,6 +1,6 @@
 """The layout of dense samples that kinds of function share."""
-from benchmark_utils.compiled import kernel
-from benchmark_utils.functions.vectors import aligned_zeros
+from benchmark_utils.compiling.compiled import kernel
+from benchmark_utils.compiling.vectors import aligned_zeros
 
 
 def in_chunks(X, batch_size, max_chunk):

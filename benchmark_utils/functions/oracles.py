@@ -65,8 +65,8 @@ first two leave it to ``add_entries``. They count as ``directions`` and
 import numpy as np
 from numba import types
 
-from benchmark_utils.compiled import jit
-from benchmark_utils.functions.indirect import (
+from benchmark_utils.compiling.compiled import jit
+from benchmark_utils.compiling.indirect import (
     Function,
     address_of,
     in_memory,

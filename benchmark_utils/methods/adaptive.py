@@ -1,7 +1,7 @@
 """Step sizes that a method finds by itself."""
 import numpy as np
 
-from benchmark_utils.compiled import kernel
+from benchmark_utils.compiling.compiled import kernel
 
 
 def first_squares(*roots):

@@ -2,7 +2,7 @@
 import numpy as np
 from scipy.sparse.linalg import ArpackError, eigsh
 
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiling.compiled import jit
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import cross
 from benchmark_utils.methods.estimators import bilevel_directions, like_point

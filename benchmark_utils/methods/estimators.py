@@ -1,7 +1,7 @@
 """Directions and gradient estimates that several solvers share."""
 import numpy as np
 
-from benchmark_utils.compiled import descend, jit, kernel
+from benchmark_utils.compiling.compiled import descend, jit, kernel
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import (
     cross,

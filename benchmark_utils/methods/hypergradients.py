@@ -1,7 +1,7 @@
 """Hypergradient estimates whose adjoint variable is a Neumann series."""
 import numpy as np
 
-from benchmark_utils.compiled import descend, jit, kernel
+from benchmark_utils.compiling.compiled import descend, jit, kernel
 from benchmark_utils.functions.oracles import cross, grad_z, gradients
 from benchmark_utils.methods.estimators import recursive_estimate
 from benchmark_utils.methods.linear_systems import neumann_product, neumann_sum

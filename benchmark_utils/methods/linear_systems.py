@@ -1,7 +1,7 @@
 """Inverse-Hessian-vector products: the adjoint variable v of a solver."""
 import numpy as np
 
-from benchmark_utils.compiled import jit, kernel
+from benchmark_utils.compiling.compiled import jit, kernel
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import hvp
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark_utils.compiled import jit, kernel
+from benchmark_utils.compiling.compiled import jit, kernel
 from benchmark_utils.functions.batches import FULL, batch_size_of
 from benchmark_utils.functions.oracles import (
     add_entries,

@@ -1,5 +1,5 @@
 """Penalty methods: F + lambda (G - min G) by first derivatives alone."""
-from benchmark_utils.compiled import descend, kernel
+from benchmark_utils.compiling.compiled import descend, kernel
 from benchmark_utils.functions.oracles import grad_x, grad_z
 from benchmark_utils.methods.sampling import draw
 

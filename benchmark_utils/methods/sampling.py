@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.random.random_methods import random_interval
 
-from benchmark_utils.compiled import inlined, kernel
+from benchmark_utils.compiling.compiled import inlined, kernel
 
 
 class Sampler(NamedTuple):

@@ -1,5 +1,5 @@
 """SARAH: when its estimates start afresh, and how they are updated."""
-from benchmark_utils.compiled import jit, kernel
+from benchmark_utils.compiling.compiled import jit, kernel
 from benchmark_utils.methods.estimators import (
     adjoint_directions,
     bilevel_directions,

@@ -1,7 +1,7 @@
 """The adjoint system, solved in a subspace of a few vectors."""
 import numpy as np
 
-from benchmark_utils.compiled import assign, descend, kernel
+from benchmark_utils.compiling.compiled import assign, descend, kernel
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import hvp
 from benchmark_utils.methods.linear_systems import dot

@@ -11,9 +11,10 @@ from libsvmdata import abstraction
 from libsvmdata.core import ALL_DATASETS
 from scipy import sparse
 
-from benchmark_utils import checks, dataset
+from benchmark_utils import checks
 from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems import dataset
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 

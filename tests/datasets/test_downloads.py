@@ -10,7 +10,7 @@ from libsvmdata.core import ALL_DATASETS
 from scipy import sparse
 from sklearn.datasets import dump_svmlight_file
 
-from benchmark_utils import libsvm
+from benchmark_utils.problems import libsvm
 
 N_TRAIN, N_TEST, N_FEATURES = 80, 40, 123
 

@@ -9,10 +9,10 @@ import pytest
 from benchopt.utils.run_context import RunContext
 from harness import DATASETS, copy_suite, make_problem, run
 
-from benchmark_utils import handwritten, libsvm
-from benchmark_utils.digest import digest
 from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems import handwritten, libsvm
+from benchmark_utils.problems.digest import digest
+from benchmark_utils.problems.problem import BilevelProblem
 
 
 def read(dataset, seed=0):
@@ -157,9 +157,9 @@ MINE = '''
 from pathlib import Path
 
 import numpy as np
-from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils.problems.dataset import BilevelDataset
 from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 
 FILE = Path(__file__).with_name("mine.npy")
 

@@ -6,10 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from benchmark_utils import libsvm, reference
+from benchmark_utils import reference
 from benchmark_utils.functions.derivatives import check_function, check_problem
-from benchmark_utils.functions.logistic import PENALTIES, REG_PARAMETRIZATIONS
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
+from benchmark_utils.functions.logistic import (
+    PENALTIES,
+    SparseLogisticRegression,
+)
+from benchmark_utils.functions.logistic.dense import REG_PARAMETRIZATIONS
+from benchmark_utils.problems import libsvm
 from benchmark_utils.reference import metrics
 
 

@@ -8,7 +8,7 @@ from benchopt.utils.run_context import RunContext
 from harness import BENCHMARK, DATASETS
 
 from benchmark_utils import checks
-from benchmark_utils.dataset import data_path
+from benchmark_utils.problems.dataset import data_path
 
 
 def reason(name, **parameters):

@@ -5,9 +5,10 @@ from harness import DATASETS, make_problem
 from libsvmdata.core import ALL_DATASETS
 from scipy import sparse
 
-from benchmark_utils import checks, libsvm
+from benchmark_utils import checks
 from benchmark_utils.functions.derivatives import check_problem
 from benchmark_utils.functions.multinomial import OUTER_VARIABLES
+from benchmark_utils.problems import libsvm
 from benchmark_utils.reference import metrics
 
 

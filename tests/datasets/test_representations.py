@@ -6,8 +6,8 @@ from harness import DATASETS, make_problem
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 
-from benchmark_utils import handwritten
 from benchmark_utils.functions.derivatives import check_problem
+from benchmark_utils.problems import handwritten
 from benchmark_utils.reference import implicit_gradient, metrics, solve_inner
 
 NAME = "hyper_representation"

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 from harness import DATASETS
 
-from benchmark_utils import checks, images
+from benchmark_utils import checks
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.functions.multinomial import MultinomialLogistic
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems import images
+from benchmark_utils.problems.problem import BilevelProblem
 
 
 def logistic(n_features):

@@ -137,7 +137,7 @@ def test_scale_of_rows_that_sum_to_zero(monkeypatch):
 
 BROKEN = '''
 from scipy.io import loadmat
-from benchmark_utils.dataset import BilevelDataset
+from benchmark_utils.problems.dataset import BilevelDataset
 
 
 class Dataset(BilevelDataset):

@@ -10,8 +10,10 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from benchmark_utils import functions
-from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
 
 
 @pytest.mark.parametrize("kind", [LogisticRegression,
@@ -62,9 +64,9 @@ def test_arrays_of_quadratic_functions(quadratic, rng):
 
 def test_every_kind_documents_its_arrays():
     kinds = []
-    for file in Path(functions.__file__).parent.glob("*.py"):
+    for file in Path(functions.__file__).parent.glob("*/[a-z]*.py"):
         module = importlib.import_module(
-            f"benchmark_utils.functions.{file.stem}")
+            f"benchmark_utils.functions.{file.parent.name}.{file.stem}")
         kinds += [kind for _, kind in inspect.getmembers(
             module, inspect.isclass) if hasattr(kind, "batches")
             and kind.__module__ == module.__name__]

@@ -4,12 +4,14 @@ import pytest
 from benchopt.utils.run_context import RunContext
 from harness import DATASETS
 
-from benchmark_utils.compiled import jit
+from benchmark_utils.compiling.compiled import jit
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.batches import batch_size_of
 from benchmark_utils.functions.derivatives import check_function, check_problem
-from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
 
 
 # ijcnn1 is large, and its functions are those of simulated_logistic.

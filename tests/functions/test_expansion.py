@@ -4,12 +4,14 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import linalg, sparse
 
-from benchmark_utils.functions import multinomial
-from benchmark_utils.functions.logistic import LogisticRegression
-from benchmark_utils.functions.multinomial import MultinomialLogistic
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
-from benchmark_utils.functions.sparse_multinomial import (
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
+from benchmark_utils.functions.multinomial import (
+    MultinomialLogistic,
     SparseMultinomialLogistic,
+    dense,
 )
 
 
@@ -71,7 +73,7 @@ def test_products_in_single_precision(kind, size, rng):
 @pytest.mark.parametrize("outer", ["weights", "class", "scalar"])
 def test_preconditioner(outer, rng, monkeypatch):
     """Near the inverse, symmetric, and nearer than the diagonal."""
-    monkeypatch.setattr(multinomial, "_MAX_BLOCK", 80)
+    monkeypatch.setattr(dense, "_MAX_BLOCK", 80)
     X = features(rng, 300, 15)
     f = MultinomialLogistic(
         X, rng.integers(10, size=300), 10, outer, ridge=0.001)

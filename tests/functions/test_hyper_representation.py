@@ -10,11 +10,9 @@ from benchmark_utils import reference
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.derivatives import check_function
-from benchmark_utils.functions.hyper_representation import (
-    ACTIVATIONS,
-    HyperRepresentation,
-)
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.functions.hyper_representation import HyperRepresentation
+from benchmark_utils.functions.hyper_representation.function import ACTIVATIONS
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import implicit_gradient, metrics, solve_inner
 
 # The losses: of so many classes, or the squared error.

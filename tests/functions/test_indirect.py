@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from benchmark_utils.compiled import jit, kernel
-from benchmark_utils.functions import indirect, oracles
-from benchmark_utils.functions.batches import FULL
-from benchmark_utils.functions.indirect import (
+from benchmark_utils.compiling import indirect
+from benchmark_utils.compiling.compiled import jit, kernel
+from benchmark_utils.compiling.indirect import (
     in_memory,
     layout_of,
 )
+from benchmark_utils.functions import oracles
+from benchmark_utils.functions.batches import FULL
 
 
 class Everything(NamedTuple):

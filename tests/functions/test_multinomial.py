@@ -11,7 +11,7 @@ from scipy.differentiate import derivative
 from sklearn.linear_model import LogisticRegression as SklearnLogistic
 from sklearn.metrics import roc_auc_score
 
-from benchmark_utils import handwritten, reference
+from benchmark_utils import reference
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.derivatives import check_function, check_problem
@@ -19,9 +19,10 @@ from benchmark_utils.functions.multinomial import (
     OUTER_VARIABLES,
     MultinomialLogistic,
 )
-from benchmark_utils.images import scale_features
-from benchmark_utils.multiclass import corrupt
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems import handwritten
+from benchmark_utils.problems.images import scale_features
+from benchmark_utils.problems.multiclass import corrupt
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import implicit_gradient, metrics, solve_inner
 
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from benchmark_utils.functions import multinomial_layout
-from benchmark_utils.functions.multinomial_layout import (
+from benchmark_utils.functions.multinomial import layout
+from benchmark_utils.functions.multinomial.layout import (
     GROUP,
     PANEL,
     cut,
@@ -51,8 +51,8 @@ def restored(entries, chunks, shape):
 def small_slabs():
     """Several of them, in small data too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multinomial_layout, "_SLAB", 300)
-        patch.setattr(multinomial_layout, "_SLAB_ROWS", 30)
+        patch.setattr(layout, "_SLAB", 300)
+        patch.setattr(layout, "_SLAB_ROWS", 30)
         yield
 
 

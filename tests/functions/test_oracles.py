@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from benchmark_utils.compiled import exp, jit
+from benchmark_utils.compiling.compiled import exp, jit
 from benchmark_utils.functions import oracles
 from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.derivatives import check_function

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from benchmark_utils.compiled import jit, tanh
-from benchmark_utils.functions import products
+from benchmark_utils.compiling.compiled import jit, tanh
+from benchmark_utils.compiling.vectors import LANES
 from benchmark_utils.functions.chunks import in_chunks
-from benchmark_utils.functions.products import fill_lanes
-from benchmark_utils.functions.vectors import LANES
+from benchmark_utils.functions.hyper_representation import products
+from benchmark_utils.functions.hyper_representation.products import fill_lanes
 
 set_products = from_python(products.set_products)
 add_combinations = from_python(products.add_combinations)

@@ -14,11 +14,9 @@ from benchmark_utils.functions.derivatives import check_function
 from benchmark_utils.functions.multinomial import (
     OUTER_VARIABLES,
     MultinomialLogistic,
-)
-from benchmark_utils.functions.sparse_multinomial import (
     SparseMultinomialLogistic,
 )
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 

@@ -4,7 +4,7 @@ import pytest
 from numba import njit
 from numpy.testing import assert_allclose
 
-from benchmark_utils.functions.vectors import (
+from benchmark_utils.compiling.vectors import (
     LANES,
     add,
     add_inner,

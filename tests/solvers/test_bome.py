@@ -5,7 +5,7 @@ from harness import make_solver, run_solver
 from numpy_fixed_points import inner_solution, penalised_minimiser
 
 from benchmark_utils.functions.quadratic import Quadratic
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 

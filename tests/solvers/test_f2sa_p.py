@@ -8,7 +8,7 @@ from numpy_fixed_points import Blocks, inner_solution
 
 from benchmark_utils.functions.quadratic import Quadratic
 from benchmark_utils.methods.sampling import Sampler, draw, make_sampler
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 F2SAP = SOLVERS["F2SA-p"]

@@ -14,7 +14,7 @@ from numpy_single_loop import (
 
 from benchmark_utils.functions.quadratic import Quadratic
 from benchmark_utils.methods.sampling import draw
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 

@@ -8,10 +8,12 @@ from harness import SOLVERS, InOrder, make_solver, run_solver
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils.functions.logistic import (
+    LogisticRegression,
+    SparseLogisticRegression,
+)
 from benchmark_utils.functions.multinomial import MultinomialLogistic
 from benchmark_utils.functions.quadratic import Quadratic
-from benchmark_utils.functions.sparse_logistic import SparseLogisticRegression
 from benchmark_utils.methods import memory
 from benchmark_utils.methods.sampling import draw, make_sampler
 from benchmark_utils.reference import metrics

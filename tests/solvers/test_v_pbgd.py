@@ -10,7 +10,7 @@ from numpy_single_loop import get_problem
 
 from benchmark_utils.functions.quadratic import Quadratic
 from benchmark_utils.methods.sampling import Sampler
-from benchmark_utils.problem import BilevelProblem
+from benchmark_utils.problems.problem import BilevelProblem
 from benchmark_utils.reference import metrics
 
 v_pbgd = SOLVERS["V-PBGD"].advance.__globals__["v_pbgd"]

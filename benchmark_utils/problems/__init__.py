@@ -1,0 +1,9 @@
+"""What datasets share.
+
+- ``problem``: a bilevel problem, which solvers and metrics are given;
+- ``dataset``: the base class of what makes one, the paths of a user's own
+  data, and starts;
+- ``libsvm``, ``handwritten``: reading of LIBSVM's sets, and of images of
+  digits; ``images``, ``multiclass``: problems that are made of them;
+- ``digest``: what was read, as part of the key of results that are kept.
+"""
