@@ -17,8 +17,8 @@ advance, and by O((n + m)^(2/3) / T) for SABA with constant steps of order
 - for SABA the slope of log(T R(T)) against log(n + m), n = m, at a T where
   T R(T) no longer grows: with the steps of the theory and with constant ones.
 
-Intervals are of 95 %, by drawing the seeds again. These are bounds for the
-worst case: a faster decay does not contradict them.
+Intervals are 95 % bootstrap intervals over seeds. The bounds are for the worst
+case: a faster decay does not contradict them.
 """
 import argparse
 import sys

@@ -8,7 +8,7 @@ class Plot(BasePlot):
 
     Relative to the best method on each dataset (performance profile: Dolan,
     Moré, 2002), or in seconds and calls (data profile: Moré, Wild, 2009),
-    with 95 % intervals from drawing the repetitions again.
+    with 95 % bootstrap intervals over repetitions.
     """
 
     name = "Performance profile"

@@ -8,8 +8,8 @@ from benchmark_utils.reporting.intervals import Comparison
 class Plot(BasePlot):
     """Time or oracle calls to reach gaps h(x) - h*, with 95 % intervals.
 
-    A star marks the fastest and those that its interval does not tell apart
-    from it.
+    These are bootstrap intervals over repetitions. A star marks the fastest,
+    and those that an interval does not tell apart from it.
     """
 
     name = "Reaching gaps"
@@ -39,9 +39,9 @@ class Plot(BasePlot):
         unit = " [s]" if cost == "time" else ""
         return {
             "title": f"{dataset.split('[')[0]}: median {cost}{unit} to a gap "
-                     f"[95 % interval], {problem.reference_text}\n* none is "
-                     "faster for sure; - is never reached by half of the "
-                     "repetitions",
+                     f"[95 % interval], {problem.reference_text}\n* the best, "
+                     "and those not told apart from it; - half of the "
+                     "repetitions never get there",
             "columns": ["solver", *(f"{gap:.0e}" for gap in runs.GAPS)],
             "default_order_ascending": True,
             "default_order_column": 0,

@@ -1,11 +1,15 @@
 """What the documentation shows works as it is shown."""
 import re
+import shlex
 import shutil
 
 import numpy as np
 import pytest
+import yaml
+from benchopt.cli.main import run as benchopt_run
 from benchopt.utils.dynamic_modules import _load_class_from_module
 from harness import (
+    DATASETS,
     ROOT,
     SOLVERS,
     copy_suite,
@@ -15,25 +19,85 @@ from harness import (
     run_solver,
 )
 
-PROTOTYPES = re.findall(
-    r"`(solvers/\w+\.py)`:\n\n```python\n(.*?)```",
-    (ROOT / "docs/prototypes.md").read_text(), re.DOTALL)
+PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in [
+    *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+README = PAGES["README.md"]
+# What a code block may be, and the test that runs it.
+LANGUAGES = {
+    "python": "written to the file that the line above names, or compiled",
+    "bash": "its commands and options are known",
+    "yaml": "read", "bibtex": "entries are closed"}
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+WHOLE = re.compile(
+    r"`((?:solvers|datasets)/\w+\.py)`:\n\n```python\n(.*?)^```$",
+    re.DOTALL | re.MULTILINE)
+PROTOTYPES = WHOLE.findall(PAGES["docs/prototypes.md"])
+RECIPES = WHOLE.findall(README)
+
+
+def blocks(language):
+    """Code blocks of all pages, with the page."""
+    return [(page, code) for page, text in PAGES.items()
+            for found, code in FENCED.findall(text) if found == language]
+
+
+def commands():
+    """Command lines of all pages, in blocks and within sentences."""
+    lines = [(page, line) for page, code in blocks("bash")
+             for line in code.replace("\\\n", " ").splitlines()]
+    lines += [(page, code.replace("\n", " "))
+              for page, text in PAGES.items()
+              for code in re.findall(r"`([^`]+)`", FENCED.sub("", text))]
+    for page, line in lines:
+        for command in line.split("&&"):
+            words = shlex.split(command, comments=True) if (
+                command.strip()) else []
+            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+                words.pop(0)  # A variable of the environment.
+            if words:
+                yield page, words
+
+
+def copy_with_tests(target, files):
+    suite = copy_suite(target)
+    shutil.copytree(ROOT / "tests", suite / "tests",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", suite)
+    for file, code in files:
+        assert not (suite / file).exists()
+        (suite / file).write_text(code)
+    return suite
 
 
 def test_prototypes_pass_the_conformance_check(tmp_path):
-    suite = copy_suite(tmp_path / "suite")
-    shutil.copytree(ROOT / "tests", suite / "tests",
-                    ignore=shutil.ignore_patterns("__pycache__"))
-    for file, code in PROTOTYPES:
-        (suite / file).write_text(code)
+    suite = copy_with_tests(tmp_path / "suite", PROTOTYPES)
     assert len(PROTOTYPES) == 2
     # The one in JAX is for dense logistic problems alone.
     status, output = run(
-        ["-m", "pytest", "-q", "tests/solvers/test_every_solver.py", "-k",
-         "GradientDescent and (not JAX or logistic and not sparse)"],
+        ["-m", "pytest", "-n", "0", "tests/solvers/test_every_solver.py",
+         "-k", "GradientDescent and (not JAX or logistic and not sparse)"],
         cwd=suite)
     assert status == 0, output
     assert " passed" in output, output
+
+
+def test_recipes_pass_the_test_beside_them(tmp_path):
+    tests = re.findall(r"`(pytest [^`]+)` tests it", README)
+    assert len(tests) == len(RECIPES) >= 2
+    suite = copy_with_tests(tmp_path / "suite", RECIPES)
+    for command in tests:
+        status, output = run(["-m", *shlex.split(command)], cwd=suite)
+        assert status == 0, output
+        assert " passed" in output, output
+
+
+def test_recipes_run_with_the_others(tmp_path):
+    suite = copy_with_tests(tmp_path / "suite", RECIPES)
+    status, output = run(
+        ["-m", "benchopt", "run", ".", "-d", "breast_cancer", "-s",
+         "MyMethod", "-s", "L-BFGS", "-n", "3", "--no-plot"], cwd=suite)
+    assert status == 0, output
+    assert list((suite / "outputs").glob("*.parquet")), output
 
 
 @pytest.fixture
@@ -82,13 +146,110 @@ def test_prototype_in_jax_skips_other_problems(
 
 
 def test_links_lead_somewhere():
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), (page.name, target)
+    for page, text in PAGES.items():
+        for target, section in re.findall(
+                r"\]\(([^)#:]*)(?:#([^):]+))?\)", FENCED.sub("", text)):
+            file = (ROOT / page).parent / target if target else ROOT / page
+            assert file.exists(), (page, target)
+            if section:
+                # As GitHub makes them of headings.
+                anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(
+                    " ", "-") for heading in re.findall(
+                        r"^#+ (.*)", file.read_text(), re.MULTILINE)]
+                assert section in anchors, (page, target, section)
+
+
+def test_pages_are_in_the_index_and_link_to_others():
+    for page in ROOT.glob("docs/*.md"):
+        linked = re.findall(r"\]\(([\w/.]+\.md)", page.read_text())
+        assert set(linked) - {page.name}, page.name
+        if page.name != "index.md":
+            assert f"]({page.name})" in PAGES["docs/index.md"], page.name
+
+
+def test_readme_is_short_and_begins_without_a_table():
+    lines = README.splitlines()
+    assert len(lines) <= 150
+    assert not any(line.startswith("|") for line in lines[:80])
+    # The figure, and how to draw it, are on the first screen.
+    assert any(line.startswith("![") for line in lines[:24])
+
+
+def test_readme_names_each_method_and_its_file():
+    for name, solver in SOLVERS.items():
+        file = f"solvers/{solver._module_filename.name}"
+        if name != "Template":
+            assert f"[{name}]({file})" in README, name
+            assert f"[{name}](../{file})" in PAGES["docs/methods.md"], name
+
+
+def test_every_dataset_has_its_line():
+    for name, dataset in DATASETS.items():
+        file = dataset._module_filename.name
+        if name != "template":
+            assert (f"[{name}](../datasets/{file})"
+                    in PAGES["docs/problems.md"]), name
+
+
+def test_the_figure_is_drawn_by_the_command_under_it(tmp_path):
+    command = re.search(
+        r"^python (-m benchmark_utils\.reporting\.summary .*)$", README,
+        re.MULTILINE).group(1)
+    words = shlex.split(command)
+    words[words.index("--figure") + 1] = str(tmp_path / "figure.svg")
+    status, output = run(words)
+    assert status == 0, output
+    drawn = (tmp_path / "figure.svg").read_text()
+    shown = (ROOT / re.search(r"^!\[.*\]\((.*)\)", README,
+                              re.MULTILINE).group(1)).read_text()
+    # As many curves, of as many points: fonts and versions may differ.
+    for drawing in (r"<path ", r"<g id="):
+        assert len(re.findall(drawing, drawn)) == len(
+            re.findall(drawing, shown))
+
+
+def test_code_blocks_are_of_a_language_that_is_tested():
+    for page, text in PAGES.items():
+        for language, code in FENCED.findall(text):
+            assert language in LANGUAGES, (page, code)
+        assert text.count("```") == 2 * len(FENCED.findall(text)), page
+    for page, code in blocks("python"):
+        compile(code, page, "exec")
+    for _, code in blocks("yaml"):
+        assert yaml.safe_load(code)
+    for page, code in blocks("bibtex"):
+        assert code.count("{") == code.count("}"), page
+
+
+def test_commands_are_known(tmp_path):
+    """Files exist, and programs take the options that are shown."""
+    scripts = {}
+    for page, words in commands():
+        where = page, " ".join(words)
+        for word in words[1:]:
+            # What a command reads; what it writes is in outputs/.
+            if re.match(r"(configs|results|benchmarks|tests|\.ci)/", word):
+                assert (ROOT / word).exists(), where
+            if word.startswith("requirements"):
+                assert (ROOT / word).exists(), where
+        if words[:2] == ["benchopt", "run"]:
+            benchopt_run.make_context("run", words[2:])
+        script = words[1:3] if words[:2] == ["python", "-m"] else words[1:2]
+        if words[0] == "python" and words[-1:] != script[-1:]:
+            scripts.setdefault(tuple(script), []).append(where)
+    assert len(scripts) >= 4
+    for script, places in scripts.items():
+        status, output = run([*script, "--help"])
+        assert status == 0, (script, output)
+        for page, line in places:
+            for option in re.findall(r"(?<!\S)(--?[a-z][\w-]*)",
+                                     line.partition(script[-1])[2]):
+                assert re.search(rf"(?<![\w-]){option}(?![\w-])", output), (
+                    page, line)
 
 
 def test_recipe_for_a_suite_that_may_not_be_written_to(tmp_path):
-    page = (ROOT / "README.md").read_text()
+    page = PAGES["docs/running.md"]
     recipe = re.search(r"may not write to \| `BENCHOPT_CACHE=\S+ benchopt "
                        r"(.*)` \|", page).group(1)
     suite = copy_suite(tmp_path / "suite")
