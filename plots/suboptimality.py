@@ -11,6 +11,11 @@ QUANTITIES = {
     "AUC of weights": ("objective_weights_auc", 1, "area under ROC curve"),
     "inner distance": ("objective_inner_distance", 1, "||z - z*(x)||"),
 }
+# Not on a logarithmic axis, where three digits are more than can be seen.
+LINEAR = ("h(x)", "test error", "AUC of weights")
+# Of a curve: as many as there are evaluations, which are a factor of 1.2 to
+# 1.5 apart. A page has each curve in several views.
+N_POINTS = 25
 
 
 class Plot(BasePlot):
@@ -42,7 +47,7 @@ class Plot(BasePlot):
         traces = []
         for configuration in views.shown(problem, curves):
             x, *curve = configuration.median_curve(
-                runs.COSTS[against], column)
+                runs.COSTS[against], column, N_POINTS)
             y, low, high = (values**power for values in curve)
             # What is 0 to rounding has no place on a logarithmic axis.
             kept = y > 1e-16
@@ -50,7 +55,8 @@ class Plot(BasePlot):
                 traces.append(views.trace(
                     configuration.method, configuration.label(
                         configuration.name if curves == views.ALL else None),
-                    x[kept], y[kept], low[kept].clip(min=1e-16), high[kept]))
+                    x[kept], y[kept], low[kept].clip(min=1e-16), high[kept],
+                    5 if quantity in LINEAR else 3))
         return traces
 
     def get_metadata(self, df, dataset, objective, quantity, against, curves):
@@ -69,6 +75,5 @@ class Plot(BasePlot):
                          "oracle calls" if problem.different else ""),
             "xlabel": runs.AXES[against],
             "ylabel": text or f"h(x) - h*,  {problem.reference_text}",
-            "scale": "semilog-x" if quantity in (
-                "h(x)", "test error", "AUC of weights") else "loglog",
+            "scale": "semilog-x" if quantity in LINEAR else "loglog",
         }

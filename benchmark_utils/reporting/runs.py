@@ -202,6 +202,7 @@ class Problem:
         self.h_star = h_stars.pop() if len(h_stars) == 1 else np.nan
         h_star = df["base_seed"].map(
             {seed: found.h_star for seed, found in references.items()})
+        h_star = h_star.astype(float)  # Also of no rows at all.
         gap = df["objective_value"] - h_star
         unresolved = gap.abs() <= RESOLUTION * h_star.abs().clip(lower=1.0)
         df = df.assign(gap=gap.mask(unresolved, 0.0))

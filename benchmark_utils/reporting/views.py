@@ -12,7 +12,7 @@ ALWAYS = ("SOBA", "SABA")
 
 FEW = "best of each family"
 EACH = "best of each method"
-#: Of all runs that a table has.
+#: Of all runs that a table has, where a method has several.
 ALL = "all configurations"
 #: Methods outside of the families, such as a new one.
 OTHERS = "other methods"
@@ -59,13 +59,19 @@ def options(df):
     list of str
         For benchopt's menu, of which the first is the default.
     """
-    n_configurations = df.groupby(
-        ["dataset_name", "objective_name"])["solver_name"].nunique().max()
+    configurations = df[["dataset_name", "objective_name", "solver_name"]]
+    configurations = configurations.drop_duplicates().assign(
+        method=lambda found: found["solver_name"].map(tables.method_of))
+    problems = configurations.groupby(["dataset_name", "objective_name"])
+    # Where each method has one, it is in the view of each method.
+    several = (problems["solver_name"].size()
+               > problems["method"].nunique()).any()
+    few = problems["solver_name"].size().max() <= MOST_OF_ALL
     families = {styles.family_of(tables.method_of(name)) or OTHERS
                 for name in df["solver_name"].unique()}
     return [view for view in VIEWS
             if view in families or view in (FEW, EACH)
-            or view == ALL and n_configurations <= MOST_OF_ALL]
+            or view == ALL and several and few]
 
 
 def shown(problem, view):
@@ -94,8 +100,12 @@ def shown(problem, view):
             if styles.family_of(method) == family or method == winner]
 
 
-def trace(method, label, x, y, low=None, high=None):
-    """A curve as benchopt's plots want it, to four digits.
+def trace(method, label, x, y, low=None, high=None, n_digits=3):
+    """A curve as benchopt's plots want it, to a few digits.
+
+    A page repeats it in each view, so that it has no more than what can be
+    seen: the points between which something changes, and a band where this
+    differs from the curve.
 
     Returns
     -------
@@ -104,7 +114,21 @@ def trace(method, label, x, y, low=None, high=None):
         and the style of the method.
     """
     columns = {"x": x, "y": y, "y_low": low, "y_high": high}
+    columns = {
+        name: np.array([float(f"{value:.{n_digits}g}") for value in values])
+        for name, values in columns.items() if values is not None}
+    if all(np.array_equal(columns["y"], columns.get(edge, columns["y"]))
+           for edge in ("y_low", "y_high")):
+        columns = {name: columns[name] for name in ("x", "y")}
+    kept = _changing(np.array([*columns.values()][1:]))
     return {
-        **{name: [float(f"{value:.4g}") for value in np.asarray(values)]
-           for name, values in columns.items() if values is not None},
+        **{name: values[kept].tolist() for name, values in columns.items()},
         **styles.style(method, label)}
+
+
+def _changing(rows):
+    """Which points are not between two others of the same values."""
+    kept = np.ones(rows.shape[1], dtype=bool)
+    same = np.all(rows[:, 1:] == rows[:, :-1], axis=0)
+    kept[1:-1] = ~(same[:-1] & same[1:])
+    return kept

@@ -149,3 +149,14 @@ def test_what_is_reached_after_the_time_does_not_count():
     # A table that does not know of it is taken as it is.
     assert problem(table(late, gap=0.0)).configurations[0].at_end(
         "objective_value") == [1]
+
+
+def test_a_dataset_that_did_not_run_with_an_objective():
+    """benchopt asks for each combination of the two that a table has."""
+    df = pd.concat([
+        table({(A, 0): [(0, 9), (1, 3)]}),
+        table({(A, 0): [(0, 9)]}, "e[n=1]", objective_name="another")])
+    # As a table that was read: texts are no Python objects there.
+    df = df.astype({"base_seed": "string"})
+    found = runs.problem(df, "d[n=1]", "another")
+    assert found.configurations == [] and found.best() == {}

@@ -52,10 +52,28 @@ def test_the_menu_has_the_families_of_the_table():
     df = table({("SOBA[step_size=1.0]", 0): [(0, 9)],
                 ("Mine[step_size=1.0]", 0): [(0, 9)]})
     assert views.options(df) == [
-        views.FEW, "one loop", views.OTHERS, views.EACH, views.ALL]
+        views.FEW, "one loop", views.OTHERS, views.EACH]
+    # All configurations are more than one of each method.
+    two = table({(f"SOBA[step_size={k}]", 0): [(0, 9)] for k in range(2)})
+    assert views.options(two) == [
+        views.FEW, "one loop", views.EACH, views.ALL]
     # A grid has too many configurations for one page.
     grid = table({(f"SOBA[step_size={k}]", 0): [(0, 9)] for k in range(201)})
     assert views.options(grid) == [views.FEW, "one loop", views.EACH]
+
+
+def test_a_trace_has_what_can_be_seen():
+    x = np.arange(1.0, 7.0)
+    y = np.array([3.0, 2.0, 2.0, 2.0, 2.0, 1.23456])
+    found = views.trace("SOBA", "a", x, y, y, y)
+    assert found["x"] == [1, 2, 5, 6] and found["y"] == [3, 2, 2, 1.23]
+    assert "y_low" not in found
+    found = views.trace("SOBA", "a", x, y, y, y + (x == 3), n_digits=5)
+    assert found["x"] == [1, 2, 3, 4, 5, 6]
+    assert found["y_high"] == [3, 2, 3, 2, 2, 1.2346]
+    assert found["y_low"] == found["y"]
+    assert views.trace("SOBA", "a", [1.0], [2.0])["y"] == [2]
+    assert views.trace("SOBA", "a", [], [])["x"] == []
 
 
 def test_names_at_the_ends_are_apart_and_near():
