@@ -18,6 +18,7 @@ ALLOWED = {
     "datasets": ["checks", "problems", "reference",
                  *(f"functions.{kind}" for kind in KINDS)],
     "plots": ["reporting"],
+    "docs": ["reporting"],
     "benchmark_utils/compiling": ["checks"],
     "benchmark_utils/functions": ["checks", "compiling"],
     "benchmark_utils/problems": [
@@ -69,7 +70,8 @@ def within(name, modules):
 def test_imports(place):
     own = place.removesuffix(".py").replace("/", ".")
     allowed = [own, *(f"benchmark_utils.{name}" for name in ALLOWED[place])]
-    suite = ["benchmark_utils", "solvers", "datasets", "plots", "objective"]
+    suite = ["benchmark_utils", "solvers", "datasets", "plots", "objective",
+             "docs"]
     assert files_of(place), f"{place} has no files"
     for file in files_of(place):
         for name in imports(file):
