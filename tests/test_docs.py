@@ -221,8 +221,9 @@ def test_code_blocks_are_of_a_language_that_is_tested():
         assert code.count("{") == code.count("}"), page
 
 
-def test_commands_are_known(tmp_path):
+def test_commands_are_known(monkeypatch):
     """Files exist, and programs take the options that are shown."""
+    monkeypatch.chdir(ROOT)
     scripts = {}
     for page, words in commands():
         where = page, " ".join(words)
@@ -233,7 +234,8 @@ def test_commands_are_known(tmp_path):
             if word.startswith("requirements"):
                 assert (ROOT / word).exists(), where
         if words[:2] == ["benchopt", "run"]:
-            benchopt_run.make_context("run", words[2:])
+            benchopt_run.make_context("run", [
+                str(ROOT) if word == "PATH" else word for word in words[2:]])
         script = words[1:3] if words[:2] == ["python", "-m"] else words[1:2]
         if words[0] == "python" and words[-1:] != script[-1:]:
             scripts.setdefault(tuple(script), []).append(where)
