@@ -15,11 +15,17 @@ Imports run one way: solvers -> methods -> functions -> compiling; datasets ->
 problems -> functions; objective -> reference.
 """
 import hashlib
+import os
 from pathlib import Path
 
 from benchmark_utils.moved import name_what_has_moved
 
 name_what_has_moved()
+
+# Where the suite holds BLAS to one thread it does so by threadpoolctl, which
+# does not know that of Apple. This variable does the same for it, but for all
+# of the process, and read once: here, before anything of the suite computes.
+os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
 
 _HERE = Path(__file__).resolve().parent
 

@@ -119,9 +119,10 @@ def copy_suite(target):
 
 def run(command, cwd=ROOT, **environment):
     """Run a command with this Python; return what it prints."""
-    # A copy of the suite need not compile what this one has compiled.
+    # A copy of the suite need not compile what this one has compiled. Both
+    # streams are one text: without buffers, in the order of printing.
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(COMPILED),
-                   **environment}
+                   "PYTHONUNBUFFERED": "1", **environment}
     # benchopt starts the pytest that it finds there.
     environment["PATH"] = os.pathsep.join(
         [str(Path(sys.executable).parent), environment["PATH"]])
