@@ -50,17 +50,19 @@ row, j, vectors)``                          from ``limit`` on
 import math
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
 
-_WIDE = binding.get_host_cpu_features().get("avx512f", False)
+from benchmark_utils.compiling.target import numbers_in_register
+
 #: Numbers in a vector: as many as a register holds, but no fewer than 4.
-LANES = 8 if _WIDE else 4
-#: Rows of a block of sums: with 3 columns it fills the registers.
-ROWS = 8 if _WIDE else 4
+LANES = max(4, numbers_in_register())
+#: Rows of a block of sums: with 3 columns it fills the registers, of which
+#: there are twice as many where they hold 8.
+ROWS = LANES
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 # Fused to one instruction where there is one.
