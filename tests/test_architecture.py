@@ -11,23 +11,25 @@ KINDS = sorted(folder.name for folder in (UTILS / "functions").iterdir()
 
 # What each place may import of this suite, beside what is in it.
 ALLOWED = {
-    "objective.py": ["SOURCE_HASH", "checks", "parameters", "stopping",
-                     "reference"],
+    "objective.py": ["SOURCE_HASH", "checks", "parameters", "sources",
+                     "stopping", "reference"],
     "solvers": ["checks", "optional", "compiling", "methods",
                 "functions.oracles", "functions.batches"],
     "datasets": ["checks", "problems", "reference",
                  *(f"functions.{kind}" for kind in KINDS)],
     "plots": ["reporting"],
-    "benchmark_utils/compiling": ["checks"],
+    "benchmark_utils/compiling": ["checks", "sources"],
     "benchmark_utils/functions": ["checks", "compiling"],
     "benchmark_utils/problems": [
-        "checks", "parameters", *(f"functions.{kind}" for kind in KINDS)],
+        "checks", "parameters", "sources",
+        *(f"functions.{kind}" for kind in KINDS)],
     "benchmark_utils/methods": [
-        "checks", "parameters", "compiling", "functions.oracles",
+        "checks", "parameters", "sources", "compiling", "functions.oracles",
         "functions.batches"],
     # The metrics share no code with what they judge.
     "benchmark_utils/reference": [],
-    "benchmark_utils/reporting": ["SOURCE_HASH", "checks", "parameters"],
+    "benchmark_utils/reporting": ["SOURCE_HASH", "checks", "parameters",
+                                  "sources"],
 }
 # A kind of function stands alone: of its wing it has only the loose files.
 ALLOWED |= {

@@ -211,7 +211,9 @@ class _Reader:
 
     def _set(self, value):
         # Their order differs between processes.
-        self.put(*sorted(fingerprint(entry) for entry in value))
+        self.put(*sorted(
+            repr(entry) if type(entry) in _PLAIN else fingerprint(entry)
+            for entry in value))
 
     def _mapping(self, value):
         self.put(len(value))
@@ -448,6 +450,9 @@ class _Overloads:
         return found[start:]
 
     def _follow(self):
+        if all(len(getattr(builtin_registry, what)) == n
+               for what, n in self._n_seen.items()):
+            return
         for template in self._new("functions"):
             if hasattr(template, "_overload_func"):
                 self._put(template.key, template)

@@ -24,6 +24,7 @@ from benchmark_utils import SOURCE_HASH
 from benchmark_utils.reporting import record, tables
 from benchmark_utils.reporting.commands import at_least_one, note
 from benchmark_utils.reporting.suite import ROOT, digest
+from benchmark_utils.sources import imported_by
 
 _ENDS = re.compile(
     r"\|--([^\n\r]+?):\x1b\[0m \x1b\[1;3\dm"
@@ -96,7 +97,8 @@ class Stage:
                               default_flow_style=None, allow_unicode=True)
         stem = f"{name}-" + digest(
             text, SOURCE_HASH, dataset.digest(options.seed), dataset.file,
-            ROOT / "objective.py", *sorted(map(Path, files)))
+            ROOT / "objective.py", *sorted(map(Path, files)),
+            imported_by(dataset.file, ROOT / "objective.py", *files))
         folder.mkdir(parents=True, exist_ok=True)
         self.yml, self.parquet, self.log, self.done = (
             folder / f"{stem}{suffix}"
