@@ -164,7 +164,8 @@ class _Files:
     def load(self, key):
         try:
             with self._path(key).open("rb") as file:
-                if not _is_private(os.fstat(file.fileno())):
+                if not (_is_private(self.folder.lstat())
+                        and _is_private(os.fstat(file.fileno()))):
                     return None
                 data = file.read()
         except OSError:
