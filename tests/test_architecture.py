@@ -104,6 +104,26 @@ def test_metrics_do_not_compile():
         assert not any(within(name, ["numba"]) for name in imports(file))
 
 
+@pytest.mark.parametrize("place", [
+    "objective.py", "test_config.py", "solvers", "datasets", "plots",
+    *(f"benchmark_utils/{folder}" for folder in (
+        "compiling", "functions", "problems", "methods", "reference"))])
+def test_text_files_have_an_encoding(place):
+    """That of a machine is another on Windows, and in a C locale."""
+    for file in files_of(place):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(
+                    node.func, "id", ""))
+                mode = [arg.value for arg in node.args
+                        if isinstance(arg, ast.Constant)]
+                given = {keyword.arg for keyword in node.keywords}
+                binary = name == "open" and any(
+                    "b" in str(value) for value in mode)
+                assert name not in ("open", "read_text", "write_text") or (
+                    binary or "encoding" in given), f"{file}:{node.lineno}"
+
+
 @pytest.mark.parametrize("folder", ["solvers", "datasets"])
 def test_runners_stand_alone(folder):
     for file in files_of(folder):

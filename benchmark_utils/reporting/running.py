@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -240,9 +241,11 @@ def _portable(command):
 
 def _stop(process):
     """End benchopt, which Ctrl-C in a terminal has reached as well."""
-    for stop in (None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if stop is not None:
-            process.send_signal(stop)
+    stops = [process.poll, process.terminate, process.kill]
+    if os.name != "nt":  # Windows has no such signal for one process.
+        stops.insert(1, partial(process.send_signal, signal.SIGINT))
+    for stop in stops:
+        stop()
         try:
             process.wait(timeout=10)
             return
