@@ -12,6 +12,14 @@ _PARTS = ["objective.py", "config.yml", "references.yml", "plots", "solvers",
           "datasets", "benchmark_utils"]
 
 
+def _place(source, target):
+    """Put a file or a folder there too, by a link where that can be done."""
+    try:
+        target.symlink_to(source)
+    except OSError:  # Windows lets few users make links.
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+
+
 def dashboard(table, folder):
     """Write the page of a results table, and what it links to.
 
@@ -55,11 +63,3 @@ def dashboard(table, folder):
         page.write_text(text.replace(
             f'href="{table.name}"', f'href="{table.resolve().name}"'))
     return page
-
-
-def _place(source, target):
-    """Put a file or a folder there too, by a link where that can be done."""
-    try:
-        target.symlink_to(source)
-    except OSError:  # Windows lets few users make links.
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
