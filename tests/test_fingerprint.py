@@ -131,6 +131,19 @@ def test_a_fingerprint_follows_attributes_of_modules(expression):
     assert first[0] != other[0] and first[1] != other[1]
 
 
+def test_a_module_in_the_variables_of_two_functions():
+    found = set()
+    for factor in (0.9, 0.1, 0.9):
+        made = module("@jit\ndef g(x):\n    m = inner\n"
+                      "    return m.second(x)\n\n@jit\ndef f(x):\n"
+                      "    m = inner\n    return m.first(x) + g(x)\n")
+        made.inner = module(
+            "@jit\ndef first(x):\n    return x\n\n"
+            f"@jit\ndef second(x):\n    return {factor} * x\n")
+        found.add(fingerprint(made.f))
+    assert len(found) == 2
+
+
 def test_what_nothing_is_known_of_is_undecided():
     @jitclass([("x", types.float64)])
     class Point:

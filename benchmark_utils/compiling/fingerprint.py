@@ -90,7 +90,7 @@ def _read(code):
     chains : tuple of tuple of str
         A name from outside, and the attributes that are asked of it.
     attributes : frozenset of str
-        Those that are asked of anything.
+        Those that are asked of anything, within too.
     """
     chains, attributes, chain = [], set(), None
     for instruction in dis.get_instructions(code):
@@ -103,11 +103,12 @@ def _read(code):
             chains.append(chain)
         elif instruction.opname != "EXTENDED_ARG":
             chain = None
+    inner = tuple(c for c in code.co_consts if isinstance(c, CodeType))
     return (
         code.co_code,
         tuple(c for c in code.co_consts if not isinstance(c, CodeType)),
-        tuple(c for c in code.co_consts if isinstance(c, CodeType)),
-        tuple(dict.fromkeys(map(tuple, chains))), frozenset(attributes))
+        inner, tuple(dict.fromkeys(map(tuple, chains))),
+        frozenset(attributes).union(*(_read(c)[-1] for c in inner)))
 
 
 class _Reader:
@@ -278,8 +279,9 @@ class _Reader:
         self.add(value.__defaults__)
         self.add(value.__kwdefaults__)
 
-    def _code(self, code, names, cells):
+    def _code(self, code, names, cells, asked=frozenset()):
         bytecode, constants, inner, chains, attributes = _read(code)
+        attributes = attributes | asked
         self.put(bytecode, code.co_argcount, code.co_posonlyargcount,
                  code.co_kwonlyargcount, code.co_flags, code.co_names,
                  code.co_varnames, code.co_freevars, code.co_cellvars,
@@ -303,7 +305,7 @@ class _Reader:
             for found in self.overloads.by_name[attribute]:
                 self.add(found)
         for other in inner:
-            self._code(other, names, cells)
+            self._code(other, names, cells, attributes)
 
     def _attribute(self, value, path, attributes):
         """Write what is meant by value.a.b: its first part but modules."""
@@ -318,8 +320,9 @@ class _Reader:
                 return
         if not isinstance(value, ModuleType):
             self.add(value)
-        elif not self._is_seen(value):
+        elif (key := (id(value), attributes)) not in self.seen:
             # It is in a variable, which may be asked for any attribute.
+            self.seen[key] = len(self.seen), value
             self.put(value.__name__, _version(value.__name__))
             if not _is_installed(value.__name__):
                 for name in sorted(attributes & vars(value).keys()):
