@@ -8,6 +8,7 @@ from benchopt import BaseObjective
 from benchmark_utils import SOURCE_HASH, checks
 from benchmark_utils.parameters import NamesFiles
 from benchmark_utils.reference import metrics
+from benchmark_utils.sources import imported_by
 from benchmark_utils.stopping import BudgetCriterion
 
 if "benchopt.tests.fixtures" in sys.modules:  # In `benchopt test`.
@@ -96,10 +97,10 @@ class Objective(NamesFiles, BaseObjective):
 
     # benchopt caches finished runs by the files of solver, dataset and
     # objective. The state below adds the shared code, so that no result of
-    # an older version of it is taken for a new one; that of the dataset adds
-    # what was read.
+    # an older version of it is taken for a new one, and what this file
+    # imports beside it; that of the dataset adds what was read.
     def _get_state(self):
-        return {"source_hash": SOURCE_HASH}
+        return {"source_hash": SOURCE_HASH, "imports": imported_by(__file__)}
 
     def __setstate__(self, state):
         pass

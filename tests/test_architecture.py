@@ -11,23 +11,25 @@ KINDS = sorted(folder.name for folder in (UTILS / "functions").iterdir()
 
 # What each place may import of this suite, beside what is in it.
 ALLOWED = {
-    "objective.py": ["SOURCE_HASH", "checks", "parameters", "stopping",
-                     "reference"],
+    "objective.py": ["SOURCE_HASH", "checks", "parameters", "sources",
+                     "stopping", "reference"],
     "solvers": ["checks", "optional", "compiling", "methods",
                 "functions.oracles", "functions.batches"],
     "datasets": ["checks", "problems", "reference",
                  *(f"functions.{kind}" for kind in KINDS)],
     "plots": ["reporting"],
-    "benchmark_utils/compiling": ["checks"],
+    "benchmark_utils/compiling": ["checks", "sources"],
     "benchmark_utils/functions": ["checks", "compiling"],
     "benchmark_utils/problems": [
-        "checks", "parameters", *(f"functions.{kind}" for kind in KINDS)],
+        "checks", "parameters", "sources",
+        *(f"functions.{kind}" for kind in KINDS)],
     "benchmark_utils/methods": [
-        "checks", "parameters", "compiling", "functions.oracles",
+        "checks", "parameters", "sources", "compiling", "functions.oracles",
         "functions.batches"],
     # The metrics share no code with what they judge.
     "benchmark_utils/reference": [],
-    "benchmark_utils/reporting": ["SOURCE_HASH", "checks", "parameters"],
+    "benchmark_utils/reporting": ["SOURCE_HASH", "checks", "parameters",
+                                  "sources"],
 }
 # A kind of function stands alone: of its wing it has only the loose files.
 ALLOWED |= {
@@ -100,6 +102,26 @@ def test_what_only_some_may_import(library, places, exempt):
 def test_metrics_do_not_compile():
     for file in files_of("benchmark_utils/reference"):
         assert not any(within(name, ["numba"]) for name in imports(file))
+
+
+@pytest.mark.parametrize("place", [
+    "objective.py", "test_config.py", "solvers", "datasets", "plots",
+    *(f"benchmark_utils/{folder}" for folder in (
+        "compiling", "functions", "problems", "methods", "reference"))])
+def test_text_files_have_an_encoding(place):
+    """That of a machine is another on Windows, and in a C locale."""
+    for file in files_of(place):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(
+                    node.func, "id", ""))
+                mode = [arg.value for arg in node.args
+                        if isinstance(arg, ast.Constant)]
+                given = {keyword.arg for keyword in node.keywords}
+                binary = name == "open" and any(
+                    "b" in str(value) for value in mode)
+                assert name not in ("open", "read_text", "write_text") or (
+                    binary or "encoding" in given), f"{file}:{node.lineno}"
 
 
 @pytest.mark.parametrize("folder", ["solvers", "datasets"])

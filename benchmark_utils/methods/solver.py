@@ -7,6 +7,7 @@ from benchopt import BaseSolver
 from benchmark_utils import checks
 from benchmark_utils.methods.sampling import make_sampler
 from benchmark_utils.parameters import ReadsNumbers, as_number
+from benchmark_utils.sources import imported_by
 
 
 class BilevelSolver(ReadsNumbers, BaseSolver):
@@ -39,6 +40,18 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
 
     #: Arrays that must stay finite, beside z and x. Extended likewise.
     state_names = ("z", "x")
+
+    _imports = None
+
+    # Part of the key of the results that benchopt keeps, beside the file of
+    # the solver. A worker has it from the process that started the run.
+    def _get_state(self):
+        if self._imports is None:
+            self._imports = imported_by(self._module_filename)
+        return {"imports": self._imports}
+
+    def __setstate__(self, state):
+        self._imports = state["imports"]
 
     def set_objective(self, problem):
         """Check the parameters and lay out the data, before any timing.

@@ -12,6 +12,14 @@ _PARTS = ["objective.py", "config.yml", "references.yml", "plots", "solvers",
           "datasets", "benchmark_utils"]
 
 
+def _place(source, target):
+    """Put a file or a folder there too, by a link where that can be done."""
+    try:
+        target.symlink_to(source)
+    except OSError:  # Windows lets few users make links.
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+
+
 def dashboard(table, folder):
     """Write the page of a results table, and what it links to.
 
@@ -37,7 +45,7 @@ def dashboard(table, folder):
         view = Path(view)
         for part in _PARTS:
             if (ROOT / part).exists():
-                (view / part).symlink_to(ROOT / part)
+                _place(ROOT / part, view / part)
         outputs = view / "outputs"
         outputs.mkdir()
         shutil.copy(table, outputs / table.name)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,7 @@ from benchmark_utils import SOURCE_HASH
 from benchmark_utils.reporting import record, tables
 from benchmark_utils.reporting.commands import at_least_one, note
 from benchmark_utils.reporting.suite import ROOT, digest
+from benchmark_utils.sources import imported_by
 
 _ENDS = re.compile(
     r"\|--([^\n\r]+?):\x1b\[0m \x1b\[1;3\dm"
@@ -96,7 +98,8 @@ class Stage:
                               default_flow_style=None, allow_unicode=True)
         stem = f"{name}-" + digest(
             text, SOURCE_HASH, dataset.digest(options.seed), dataset.file,
-            ROOT / "objective.py", *sorted(map(Path, files)))
+            ROOT / "objective.py", *sorted(map(Path, files)),
+            imported_by(dataset.file, ROOT / "objective.py", *files))
         folder.mkdir(parents=True, exist_ok=True)
         self.yml, self.parquet, self.log, self.done = (
             folder / f"{stem}{suffix}"
@@ -238,9 +241,11 @@ def _portable(command):
 
 def _stop(process):
     """End benchopt, which Ctrl-C in a terminal has reached as well."""
-    for stop in (None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if stop is not None:
-            process.send_signal(stop)
+    stops = [process.poll, process.terminate, process.kill]
+    if os.name != "nt":  # Windows has no such signal for one process.
+        stops.insert(1, partial(process.send_signal, signal.SIGINT))
+    for stop in stops:
+        stop()
         try:
             process.wait(timeout=10)
             return

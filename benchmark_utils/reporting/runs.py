@@ -311,7 +311,8 @@ def reference(rows, dataset, seed):
         if gaps.notna().any():
             return Reference(float(gaps.median()), "min h")
     lowest = float(rows["objective_value"].min())
-    stored = yaml.safe_load(REFERENCES.read_text()) or {}
+    stored = yaml.safe_load(
+        REFERENCES.read_text(encoding="utf-8")) or {}
     entry = next((entry for name, entry in stored.items()
                   if tables.same_name(name, dataset)), None)
     if entry and str(entry.get("seed", seed)) == seed:

@@ -235,7 +235,7 @@ def read_config(file):
     ValueError
     """
     try:
-        config = yaml.safe_load(Path(file).read_text())
+        config = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(f"config={str(file)!r} is not valid: {error}") \
             from error
