@@ -405,7 +405,8 @@ def _call_by_sample(batched, batch, z, x, v, right, size, counted, n_terms,
     def add(key, weights, outs, keys):
         # The averages so far, which are added where samples add anything, in
         # units of what is to come.
-        largest = max(np.max(np.abs(right[k]), initial=0.0) for k in keys)
+        largest = max(
+            np.max(np.abs(right[k]), initial=0.0) for k in keys) or 1.0
         so_far = 0.25 * largest if weights[0].shape[1] else 0.0
         # Where samples have an entry of x, there is nothing else.
         entries = key == "add_entries" and so_far

@@ -53,9 +53,11 @@ def solve_inner(inner, x, z):
     Parameters
     ----------
     inner : function
-        G, smooth and convex in z, with NumPy methods. Beyond
-        ``MAX_EXACT_DIM`` it needs ``expand``, or else ``hessian_operator``
-        and ``hessian_diagonal``. ``penalties`` gives the r of a part
+        G, smooth and convex in z, with NumPy methods. One that promises so by
+        an attribute ``convex = True`` is believed; of others, curvatures at
+        the solution are checked. Beyond ``MAX_EXACT_DIM`` it needs
+        ``expand``, or else ``hessian_operator`` and ``hessian_diagonal``.
+        ``penalties`` gives the r of a part
         1/2 sum_k r_k z_k^2 of it; without it, r is 0.
     x : array of float64, shape (d,)
         Feasible outer variable.
@@ -73,7 +75,9 @@ def solve_inner(inner, x, z):
     Raises
     ------
     InnerProblemError
-        If there is no minimiser, or none that can be computed: why.
+        If there is no minimiser, or none that can be computed: why. Also
+        where a negative curvature is met, at the solution or on the way: then
+        h is not defined by what holds near z*(x) alone.
     """
     solve = truncated_newton if z.size > MAX_EXACT_DIM else newton
     return solve(inner, x, z)
