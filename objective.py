@@ -24,7 +24,13 @@ class Objective(NamesFiles, BaseObjective):
 
     F and G are averages over samples. A pair (z, x) is judged by h(x) and by
     the norm of the gradient of h at x, both computed from the exact solution
-    z*(x) of the inner problem, whatever z is.
+    z*(x) of the inner problem, whatever z is. Where x is constrained, to x >=
+    0 or to any closed convex set with the projection P, the norm is that of
+    x - P(x - grad h(x)): the gradient mapping for a step of 1 (Yu. Nesterov,
+    "Introductory lectures on convex optimization", 2004, section 2.2.3; A.
+    Beck, "First-order methods in optimization", 2017, section 10.3). It is
+    the gradient where no constraint is met, and 0 if and only if x is
+    stationary.
 
     Parameters
     ----------
@@ -78,10 +84,11 @@ class Objective(NamesFiles, BaseObjective):
         Returns
         -------
         dict
-            ``value`` = h(x), ``grad_norm``, ``inner_distance``,
-            ``value_gap`` where min h is known, ``oracle_calls``, and what
-            the problem adds, such as ``test_error`` = share of errors on
-            the test set at z*(x).
+            ``value`` = h(x), ``grad_norm`` = the norm of grad h(x), under
+            constraints of x - P(x - grad h(x)), ``inner_distance`` = the
+            norm of z - z*(x), ``value_gap`` = h(x) - min h where min h is
+            known, ``oracle_calls``, and what the problem adds, such as
+            ``test_error`` = share of errors on the test set at z*(x).
         """
         return dict(
             **metrics(self.problem, inner_var, outer_var),

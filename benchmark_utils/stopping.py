@@ -15,8 +15,9 @@ class BudgetCriterion(StoppingCriterion):
     Parameters
     ----------
     tolerance : float
-        Stop where the norm of the gradient of h is below ``tolerance``
-        times its norm at the start.
+        Stop where ``grad_norm`` is below ``tolerance`` times what it is at
+        the start: the norm of the gradient of h, under constraints of its
+        gradient mapping, which is 0 at a stationary point on a bound too.
     strategy, key_to_monitor, minimize
         As in benchopt.
     """

@@ -5,7 +5,9 @@ from benchmark_utils.reporting import runs, views
 # What is shown of it: a column, its power and a text.
 QUANTITIES = {
     "h(x) - h*": ("gap", 1, None),
-    "squared gradient norm": ("objective_grad_norm", 2, "||grad h(x)||^2"),
+    "squared gradient norm": (
+        "objective_grad_norm", 2,
+        "||grad h(x)||^2, under constraints of x - P(x - grad h(x))"),
     "h(x)": ("objective_value", 1, "h(x)"),
     "test error": ("objective_test_error", 1, "share of errors at z*(x)"),
     "AUC of weights": ("objective_weights_auc", 1, "area under ROC curve"),

@@ -43,6 +43,7 @@ ALLOWED |= {file: ["checks", "parameters"] for file in LOOSE}
 # Only these know benchopt, and only these Numba's or LLVM's internals.
 BENCHOPT = ["benchmark_utils/reporting", "benchmark_utils/methods/solver.py",
             "benchmark_utils/problems/dataset.py",
+            "benchmark_utils/problems/loading.py",
             "benchmark_utils/stopping.py"]
 INTERNALS = ["benchmark_utils/compiling",
              "benchmark_utils/methods/sampling.py"]

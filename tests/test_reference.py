@@ -59,7 +59,8 @@ def exact_logistic(inner, outer, x, digits=40, floor="1e-12"):
     """h(x) and the norm of its gradient by Newton's method in mpmath.
 
     Shares no code with the suite: samples, sums and the linear solves are
-    written out. Linear penalties are x + floor.
+    written out. Linear penalties are x + floor; their slopes count as far as
+    x may go down to 0.
     """
     with mpmath.workdps(digits):
         mp = mpmath.mpf
@@ -103,6 +104,8 @@ def exact_logistic(inner, outer, x, digits=40, floor="1e-12"):
                 f1[k] -= s * row[k] / len(out_rows)
         v = mpmath.lu_solve(H, -f1)
         gradient = [slopes[k] * z[k] * v[k] for k in range(p)]
+        if inner.reg_parametrization == "linear":
+            gradient = [min(gradient[k], mp(float(x[k]))) for k in range(p)]
         return float(h), float(mpmath.norm(gradient))
 
 

@@ -6,6 +6,7 @@ from scipy.linalg import cho_solve
 
 from benchmark_utils.reference.linear_systems import (
     NO_MINIMISER,
+    NOT_CONVEX,
     SINGLE,
     InnerProblemError,
     Inverse,
@@ -13,6 +14,7 @@ from benchmark_utils.reference.linear_systems import (
     cholesky,
     conjugate_gradient,
     expand,
+    has_negative_curvature,
     products,
 )
 from benchmark_utils.reference.null_space import DOUBTFUL_PIVOT, null_space
@@ -135,6 +137,8 @@ def _factorise(inner, x, hessian, null):
         if null:
             factor, pivot = cholesky(null.fill(hessian))
     if pivot < _SINGULAR_PIVOT:
+        if has_negative_curvature(hessian):
+            raise InnerProblemError(NOT_CONVEX)
         _, at_zero = inner.grad_hessian(np.zeros(len(hessian)), x)
         if null:
             at_zero = null.fill(at_zero)

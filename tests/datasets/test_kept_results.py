@@ -27,19 +27,6 @@ def key(dataset, **parameters):
     return read(DATASETS[dataset].get_instance(**parameters))
 
 
-@pytest.mark.parametrize("name", [
-    "quadratic", "simulated_logistic", "digits", "hyper_representation"])
-def test_the_same_data_has_the_same_key(name):
-    small = DATASETS[name].test_config
-    dataset = DATASETS[name].get_instance(**small)
-    first = read(dataset)
-    assert key(name, **small) == first
-    # As in a worker of a parallel run, before and after it reads the data.
-    copy = pickle.loads(pickle.dumps(dataset))
-    assert joblib.hash(copy) == first and read(copy) == first
-    assert read(DATASETS[name].get_instance(**small), seed=1) != first
-
-
 def logistic(seed=0):
     rng = np.random.default_rng(seed)
     return LogisticRegression(rng.standard_normal((9, 3)), np.arange(9) < 4)

@@ -71,6 +71,9 @@ class MultinomialLogistic:
         not allowed; it names which.
     """
 
+    # In z, for all feasible x: the metrics need not look.
+    convex = True
+
     def __init__(self, X, y, n_classes, outer=None, ridge=0.0,
                  outer_dim=None, name="data"):
         if outer is not None:
