@@ -1,5 +1,4 @@
 """What a contributor and a user are told is there, and is valid."""
-import os
 import re
 import shutil
 import subprocess
@@ -97,7 +96,3 @@ def test_a_commit_has_no_fault_that_ruff_sees(tmp_path):
         code, text = run(commit, tmp_path, **home)
         assert code == 1 and "F401" in text and file.name in text, text
         file.write_text(source)
-
-
-def test_scripts_can_be_started():
-    assert os.access(ROOT / ".ci" / "compare-changed", os.X_OK)
