@@ -44,7 +44,7 @@ class Solver(BilevelSolver):
         for w and z.
     batch_size : int or "full"
     lmbda : float
-        Multiplier lambda, once it is constant.
+        Multiplier lambda, once it is constant. A search stops at 0.1.
     n_penalty_steps : int
         At iteration t, lambda is lmbda min(1, (t + 1) / n_penalty_steps).
     n_inner_steps : int
@@ -69,6 +69,8 @@ class Solver(BilevelSolver):
     }
     grid = {"lmbda": [0.1, 1.0, 10.0, 100.0], "n_inner_steps": [1, 10],
             "variant": ["V-PBGD", "F2BA"]}
+    # Below, F outweighs G: what is descended is far from h.
+    least = {"lmbda": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,
