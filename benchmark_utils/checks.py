@@ -97,6 +97,16 @@ def between(minimum, maximum):
     return check
 
 
+def between_or_none(minimum, maximum):
+    """Check that a parameter is None or lies in [minimum, maximum]."""
+    check_number = between(minimum, maximum)
+
+    def check(name, value):
+        if value is not None:
+            check_number(name, value)
+    return check
+
+
 in_unit_interval = half_open(0, 1)
 non_negative = at_least(0)
 
