@@ -89,6 +89,12 @@ def between(minimum, maximum):
                    lambda v: minimum <= v <= maximum)
 
 
+def between_or_none(minimum, maximum):
+    """Check that a parameter is None or lies in [minimum, maximum]."""
+    return _finite_or_none(f"a number from {minimum:g} to {maximum:g}",
+                           lambda v: minimum <= v <= maximum)
+
+
 def int_between(minimum, maximum):
     """Check that a parameter is an integer from minimum to maximum."""
     return _check(f"an integer between {minimum} and {maximum} is needed",

@@ -35,7 +35,7 @@ class Solver(BilevelSolver):
         Step size of z divided by that of x.
     batch_size : int or "full"
     lmbda0 : float
-        Multiplier lambda at the first iteration.
+        Multiplier lambda at the first iteration. A search stops at 0.1.
     lmbda_exponent : float in [0, 1/2)
         At iteration t, lambda is lmbda0 (t + 1)^lmbda_exponent.
     tau : float
@@ -57,6 +57,7 @@ class Solver(BilevelSolver):
     }
     grid = {"lmbda0": [1.0, 3.0, 10.0], "lmbda_exponent": [0.1, 0.25],
             "tau": [0.5, 2.0, 10.0]}
+    least = {"lmbda0": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,

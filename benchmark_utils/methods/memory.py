@@ -109,6 +109,14 @@ def zero_sarah(d, new, old, table, average, k, eta):
         average[c] += change / table.shape[0]
 
 
+def zero_sarah_weight(f, eta):
+    """``eta`` of a function's estimates; None is ZeroSARAH's, 1 / (2 N).
+
+    With N batches (Li, Hanzely, Richtárik, 2021, theorem 1).
+    """
+    return 0.5 / f.n_batches if eta is None else float(eta)
+
+
 class Memory(NamedTuple):
     """What SAGA remembers of some derivatives of a function.
 

@@ -31,6 +31,7 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
     #: What each parameter may be. A subclass extends it for its own.
     constraints = {
         "step_size": checks.positive,
+        "inner_step_size": checks.positive_or_none,
         "outer_ratio": checks.positive,
         "eval_freq": checks.n_steps,
         "n_inner_steps": checks.n_steps,
@@ -117,7 +118,14 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
     @property
     def series_step_size(self):
         """Step size of the Neumann series: its own, or that of z."""
-        own = self.neumann_step_size
+        return self._own_or_step_size(self.neumann_step_size)
+
+    @property
+    def inner_loop_step_size(self):
+        """Step size of the steps on G alone: their own, or that of z."""
+        return self._own_or_step_size(self.inner_step_size)
+
+    def _own_or_step_size(self, own):
         return self.step_size if own is None else float(own)
 
     def _reset(self):

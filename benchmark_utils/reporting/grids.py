@@ -5,7 +5,12 @@ method is in the attribute ``grid`` of its class, such as
 
     grid = {"eta": [0.1, 0.5, 2.5, 12.0], "n_neumann_steps": [5, 10, 20]}
 
-and a parameter that is in neither keeps the values of ``parameters``.
+and a parameter that is in neither keeps the values of ``parameters``. What is
+tried next may leave the grid, but not go below an attribute ``least``, as in
+
+    least = {"lmbda0": 0.1}
+
+where a smaller value makes another method of it; what is typed may.
 """
 import itertools
 import math
@@ -41,7 +46,7 @@ def axes(method):
     ------
     ValueError
         If the attribute ``grid`` of the class has an unknown parameter, or a
-        value that is not allowed.
+        value that is not allowed or below ``least``.
     """
     cls = method.cls
     own = getattr(cls, "grid", {})
@@ -60,11 +65,18 @@ def axes(method):
             for value in values]
         for value in found[name]:
             _constraint(cls, name)(name, value)
+            _check_least(method, name, value)
     return found
 
 
 def _constraint(cls, name):
     return getattr(cls, "constraints", {}).get(name, lambda name, value: None)
+
+
+def _check_least(method, name, value):
+    least = getattr(method.cls, "least", {}).get(name)
+    if least is not None and name not in method.fixed:
+        checks.at_least(least)(name, value)
 
 
 def key(parameters):
@@ -219,6 +231,7 @@ def _allowed(method, parameters):
     try:
         for name, value in parameters.items():
             _constraint(method.cls, name)(name, value)
+            _check_least(method, name, value)
     except ValueError:
         return False
     return True

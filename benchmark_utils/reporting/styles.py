@@ -17,7 +17,8 @@ FAMILIES = {
     "penalty, first order": (
         0.78, 0.65, ["F2SA", "F2SA-p", "F3SA", "BOME", "V-PBGD", "MEHA",
                      "FdeHBO", "PZOBO"]),
-    "tuning-free": (0.14, 1.0, ["S-TFBO", "D-TFBO"]),
+    "adaptive steps": (
+        0.14, 1.0, ["S-TFBO", "D-TFBO", "AdamBO", "Ada-BiO", "BiAdam"]),
     "deterministic": (
         0.95, 0.75, ["AID-GD", "ITD", "HOAG", "MAID", "SHINE", "LancBiO",
                      "RAHGD", "L-BFGS"]),

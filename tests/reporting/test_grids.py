@@ -42,6 +42,38 @@ def test_a_grid_that_is_not_valid_is_named(attributes, reason):
         grids.axes(method(**attributes))
 
 
+def test_what_is_tried_next_does_not_go_below_the_least():
+    bounded = method(least={"eta": 0.05})
+    found = grids.first(bounded, 24)
+    best = {**found[0], "eta": 0.1}
+    tried, lowest = [*found, best], {}
+    for name, mine in (("bounded", bounded), ("free", method())):
+        lowest[name] = min(
+            p["eta"] for p in grids.more(mine, tried, best, 100))
+    assert lowest == {"bounded": 0.1, "free": 0.01}
+    # What is typed is the user's, and what is tried around it too.
+    typed = method({"eta": [0.001]}, least={"eta": 0.05})
+    found = grids.first(typed, 24)
+    assert {p["eta"] for p in found} == {0.001}
+    assert grids.more(typed, found, found[0], 6)
+    with pytest.raises(ValueError, match="eta=0.1 .*>= 0.5"):
+        grids.axes(method(least={"eta": 0.5}))
+
+
+@pytest.mark.parametrize("name, parameter", [
+    ("F2SA", "lmbda0"), ("F3SA", "lmbda0"), ("V-PBGD", "lmbda"),
+    ("MEHA", "lmbda0")])
+def test_penalties_are_not_tuned_away(name, parameter):
+    mine = Method(SOLVERS[name], name, {})
+    tried = grids.first(mine, 20)
+    best = min(tried, key=lambda p: p[parameter])
+    for _ in range(20):
+        new = grids.more(mine, tried, best, 6)
+        tried += new
+        best = min([best, *new], key=lambda p: p[parameter])
+    assert 0.1 <= best[parameter] < 0.3
+
+
 def test_the_whole_grid_where_it_is_small():
     few = method(grid={"step_size": [0.1, 1.0], "outer_ratio": [1, 10]})
     found = grids.first(few, 10)
