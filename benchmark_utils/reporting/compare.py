@@ -29,6 +29,7 @@ from benchopt.utils.parametrized_name_mixin import is_matched
 from benchmark_utils.parameters import as_number
 from benchmark_utils.reporting import (
     figures,
+    markup,
     overview,
     pages,
     record,
@@ -196,7 +197,7 @@ class Comparison:
                 figures.save(draw(problem, title), folder / (name + suffix))
         report = self.report
         (folder / "table.md").write_text("\n".join([
-            report.markdown(), *(f"- {text}" for text in [
+            report.markdown(), *(f"- {markup.markdown(text)}" for text in [
                 *report.claims(), *self.notes()]), ""]))
         (folder / "table.tex").write_text(
             report.latex("time") + "\n" + report.latex("oracle calls"))
