@@ -128,20 +128,58 @@ def tried(problem, grid=()):
             for key, found in values.items()}
 
 
-def edges(values, configuration):
-    """Chosen values at an end of what was tried of a parameter.
+def edges(values, configuration, allowed=lambda parameters: True):
+    """Chosen values at an end of what was tried, and what to do about it.
+
+    Parameters
+    ----------
+    values : dict
+        As ``tried`` returns it.
+    configuration : Configuration
+    allowed : callable
+        Whether parameters, a dictionary, are valid.
 
     Returns
     -------
     list of str
-        One text for each; parameters with a single value have no edge.
+        One text for each, with what to type after ``-s`` to try values
+        beyond. Parameters with a single value have no edge, nor is there one
+        where nothing beyond is allowed.
     """
-    found = []
-    for name, value in configuration.parameters.items():
-        grid = sorted(values[configuration.method, name])
-        if len(grid) > 1 and value in (grid[0], grid[-1]):
-            found.append(f"{name}={value} (tried {grid[0]} to {grid[-1]})")
+    found, parameters = [], configuration.parameters
+    for name, value in parameters.items():
+        if not checks.is_number(value):
+            continue
+        grid = sorted({*values[configuration.method, name], value})
+        if len(grid) < 2 or grid[0] < value < grid[-1]:
+            continue
+        beyond = [v for v in _beyond(grid, value)
+                  if allowed({**parameters, name: v})]
+        if beyond:
+            again = ",".join(map(str, sorted([value, *beyond])))
+            found.append(
+                f"{name}={value} (tried {grid[0]} to {grid[-1]}). The best "
+                "may lie beyond: try that too, with "
+                f'-s "{configuration.method}[{name}=[{again}]]"')
     return found
+
+
+def _beyond(grid, value):
+    """The next two values after an end of a sorted grid."""
+    up = value >= grid[-1]
+    if grid[0] > 0:
+        ratio = (grid[-1] / grid[0]) ** (1 / (len(grid) - 1))
+        steps = [value * ratio**k if up else value / ratio**k for k in (1, 2)]
+    else:
+        step = (grid[-1] - grid[0]) / (len(grid) - 1)
+        steps = [value + k * step if up else value - k * step for k in (1, 2)]
+    if all(checks.is_number(v, int) for v in grid):
+        # At least one further, and not below what can be counted.
+        steps = [max(round(step), value + k) if up else
+                 min(round(step), value - k)
+                 for k, step in enumerate(steps, start=1)]
+        return [step for step in steps if step >= min(1, grid[0])]
+    return [float(f"{step:.2g}") for step in steps]
 
 
 def shortlist(problem, seconds, n):

@@ -27,6 +27,7 @@ the same command goes on where it was interrupted. On a cluster:
 """
 import itertools
 import math
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -270,7 +271,8 @@ class Tuning:
                    f"{best.score(self.options.max_seconds)[0]:.8g} "
                    f"({len(best.curves)} ended): "
                    f"{_shown(best.parameters)}")
-            for edge in edges(values, best):
+            for edge in edges(values, best, partial(
+                    grids.allowed, self.methods[name])):
                 yield f"    at the edge of what was tried: {edge}"
 
 
