@@ -4,10 +4,11 @@
 with the others in grey.
 """
 import re
+from pathlib import Path
 
 import numpy as np
 
-from benchmark_utils.reporting import markup, runs, styles, views
+from benchmark_utils.reporting import files, markup, runs, styles, views
 
 GREY = "0.82"
 _SMALLEST = 1e-16  # What is below is 0 to rounding.
@@ -33,7 +34,8 @@ def save(figure, file):
     """Write a figure as the end of the name says, without the date."""
     keys = {".svg": "Date", ".pdf": "CreationDate"}
     key = keys.get(file.suffix)
-    figure.savefig(file, dpi=150, metadata={key: None} if key else None)
+    with files.replacing(Path(file)) as part:
+        figure.savefig(part, dpi=150, metadata={key: None} if key else None)
     pyplot().close(figure)
 
 

@@ -81,7 +81,7 @@ def whole(**more):
             "code": {"sources": SOURCE_HASH, "git": commit()}, **more}
 
 
-def write(file, record):
-    """Write a record as JSON."""
-    file.write_text(json.dumps(record, indent=1, default=str,
-                               ensure_ascii=False) + "\n")
+def text(record):
+    """A record as JSON, as it stands in a file."""
+    return json.dumps(record, indent=1, default=str,
+                      ensure_ascii=False) + "\n"

@@ -6,6 +6,7 @@ seed, and repetition. Tables in which two different runs are the same by all
 of these are refused.
 """
 import ast
+import json
 import re
 import weakref
 from pathlib import Path
@@ -91,6 +92,31 @@ def read(files, prepare=True):
         tables.append(table)
     whole = pd.concat(tables, ignore_index=True)
     return prepared(whole, strict=True) if prepare else whole
+
+
+def added(old, new, methods):
+    """A table, and what another one has of other methods.
+
+    Parameters
+    ----------
+    old, new : pandas.DataFrame
+        Of benchopt.
+    methods : set of str
+        Of which ``old`` is left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    kept = old[~old["solver_name"].map(method_of).isin(methods)].copy()
+    if DIVERGED in old:
+        lost = sorted({name for text in old[DIVERGED].dropna()
+                       for name in json.loads(text)
+                       if method_of(name) not in methods})
+        kept[DIVERGED] = pd.Series(
+            [json.dumps(lost)] * (len(kept) > 0)
+            + [None] * (len(kept) - 1), index=kept.index, dtype=object)
+    return pd.concat([kept, new], ignore_index=True) if len(kept) else new
 
 
 _last = None, None  # The table that was prepared last, and what came out.
