@@ -374,10 +374,12 @@ def _folders(options, names, slugs):
     Raises
     ------
     ValueError
-        Naming two datasets of one folder.
+        Naming two datasets of one folder, or one that is there twice.
     """
     taken = {"overview": "the overview of several datasets"}
     for name, slug in zip(names, slugs, strict=True):
+        if name in taken.values():
+            raise ValueError(f"{name} is asked for twice")
         if slug in taken:
             raise ValueError(f"{taken[slug]} and {name} would both be written "
                              f"to {options.folder / slug}")

@@ -22,9 +22,7 @@ def pyplot():
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "benchmark"
-    # Conferences refuse fonts of Type 3, which is the default.
-    matplotlib.rcParams["pdf.fonttype"] = matplotlib.rcParams[
-        "ps.fonttype"] = 42
+    styles.embed_fonts()
     from matplotlib import pyplot as plt
 
     return plt
