@@ -174,7 +174,7 @@ def more(method, tried, best, n):
     known = {key(parameters) for parameters in tried}
     found = []
     for parameters in [*beyond, *beside, *between]:
-        if key(parameters) not in known and _allowed(method, parameters):
+        if key(parameters) not in known and allowed(method, parameters):
             known.add(key(parameters))
             found.append(parameters)
     return found[:n]
@@ -198,7 +198,7 @@ def smaller(method, parameters):
         {**parameters, name: rounded(parameters[name] * factor, 1.0)}
         for name, factor in (("outer_ratio", 10**0.5), ("step_size", 10**-0.5))
         if name in parameters and name not in method.fixed]
-    return [p for p in found if _allowed(method, p)]
+    return [p for p in found if allowed(method, p)]
 
 
 def _growing(method, tried):
@@ -227,7 +227,8 @@ def rounded(value, like):
     return float(f"{10 ** (round(4 * math.log10(value)) / 4):.2g}")
 
 
-def _allowed(method, parameters):
+def allowed(method, parameters):
+    """Whether each of the parameters is one that the method takes."""
     try:
         for name, value in parameters.items():
             _constraint(method.cls, name)(name, value)

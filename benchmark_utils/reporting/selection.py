@@ -22,7 +22,7 @@ from benchopt.utils.parametrized_name_mixin import _extract_options
 
 from benchmark_utils import checks
 from benchmark_utils.parameters import as_number
-from benchmark_utils.reporting import tables
+from benchmark_utils.reporting import files, tables
 from benchmark_utils.reporting.commands import (
     at_least_one,
     note,
@@ -31,6 +31,7 @@ from benchmark_utils.reporting.commands import (
 )
 from benchmark_utils.reporting.runs import Problem
 from benchmark_utils.reporting.styles import FAMILIES, order
+from benchmark_utils.reporting.suite import Dataset
 
 #: Repetitions of a comparison.
 REPETITIONS = 10
@@ -128,20 +129,58 @@ def tried(problem, grid=()):
             for key, found in values.items()}
 
 
-def edges(values, configuration):
-    """Chosen values at an end of what was tried of a parameter.
+def edges(values, configuration, allowed=lambda parameters: True):
+    """Chosen values at an end of what was tried, and what to do about it.
+
+    Parameters
+    ----------
+    values : dict
+        As ``tried`` returns it.
+    configuration : Configuration
+    allowed : callable
+        Whether parameters, a dictionary, are valid.
 
     Returns
     -------
     list of str
-        One text for each; parameters with a single value have no edge.
+        One text for each, with what to type after ``-s`` to try values
+        beyond. Parameters with a single value have no edge, nor is there one
+        where nothing beyond is allowed.
     """
-    found = []
-    for name, value in configuration.parameters.items():
-        grid = sorted(values[configuration.method, name])
-        if len(grid) > 1 and value in (grid[0], grid[-1]):
-            found.append(f"{name}={value} (tried {grid[0]} to {grid[-1]})")
+    found, parameters = [], configuration.parameters
+    for name, value in parameters.items():
+        if not checks.is_number(value):
+            continue
+        grid = sorted({*values[configuration.method, name], value})
+        if len(grid) < 2 or grid[0] < value < grid[-1]:
+            continue
+        beyond = [v for v in _beyond(grid, value)
+                  if allowed({**parameters, name: v})]
+        if beyond:
+            again = ",".join(map(str, sorted([value, *beyond])))
+            found.append(
+                f"{name}={value} (tried {grid[0]} to {grid[-1]}). The best "
+                "may lie beyond: try that too, with "
+                f'-s "{configuration.method}[{name}=[{again}]]"')
     return found
+
+
+def _beyond(grid, value):
+    """The next two values after an end of a sorted grid."""
+    up = value >= grid[-1]
+    if grid[0] > 0:
+        ratio = (grid[-1] / grid[0]) ** (1 / (len(grid) - 1))
+        steps = [value * ratio**k if up else value / ratio**k for k in (1, 2)]
+    else:
+        step = (grid[-1] - grid[0]) / (len(grid) - 1)
+        steps = [value + k * step if up else value - k * step for k in (1, 2)]
+    if all(checks.is_number(v, int) for v in grid):
+        # At least one further, and not below what can be counted.
+        steps = [max(round(step), value + k) if up else
+                 min(round(step), value - k)
+                 for k, step in enumerate(steps, start=1)]
+        return [step for step in steps if step >= min(1, grid[0])]
+    return [float(f"{step:.2g}") for step in steps]
 
 
 def shortlist(problem, seconds, n):
@@ -216,15 +255,132 @@ def config_text(dataset, entries, repetitions, max_seconds=None):
     str
         YAML, with each list of values on one line.
     """
-    config = {
+    return _yaml(config_dict(dataset, entries, repetitions, max_seconds))
+
+
+def config_dict(dataset, entries, repetitions, max_seconds=None):
+    """As ``config_text``, before it is text."""
+    return {
         "dataset": [dataset],
         **({"objective": [f"*[max_seconds={max_seconds:g}]"]}
            if max_seconds else {}),
         "n-repetitions": repetitions,
         "solver": entries,
     }
+
+
+def _yaml(config):
     return yaml.safe_dump(config, sort_keys=False, default_flow_style=None,
                           allow_unicode=True)
+
+
+class Choices:
+    """A config file of one dataset to which methods are added.
+
+    Those that are there stay, with all that is written of them, unless they
+    are chosen anew.
+
+    Parameters
+    ----------
+    file : Path
+        Which may not be there yet.
+    dataset : suite.Dataset
+    max_seconds : float
+        Of the comparison that parameters are chosen for.
+    methods : list of suite.Method
+        Those that are chosen anew.
+
+    Attributes
+    ----------
+    kept : list of str
+        Names of the methods that stay.
+
+    Raises
+    ------
+    ValueError
+        If the file is of another dataset, or the methods that stay were
+        chosen for another time: both are named.
+    """
+
+    _TITLE = "# Parameters on "
+
+    def __init__(self, file, dataset, max_seconds, methods):
+        self.file, self.dataset = file, dataset
+        self.max_seconds = max_seconds
+        self.config, self.comments = {}, []
+        new = {name.lower() for method in methods
+               for name in (method.name, method.pattern)}
+        if file.exists():
+            self.config = read_config(file)
+            self._check_dataset()
+        entries = self.config.get("solver") or []
+        self.entries = [entry for entry in (
+            entries if isinstance(entries, list) else [entries])
+            if listed({"solver": [entry]})[0][0].lower() not in new]
+        self.kept = [base for base, _ in listed({"solver": self.entries})]
+        self._check_time()
+        if file.exists():
+            self._read_comments(new)
+
+    def _check_dataset(self):
+        typed = self.config.get("dataset")
+        typed = typed if isinstance(typed, list) else [typed]
+        if len(typed) != 1 or (
+                Dataset(typed[0]).name != self.dataset.name):
+            raise ValueError(
+                f"{str(self.file)!r} has parameters on {typed}, and not on "
+                f"{self.dataset.name}: name another --output")
+
+    def _check_time(self):
+        seconds = time_in(self.config)
+        if self.kept and seconds not in (None, self.max_seconds):
+            raise ValueError(
+                f"{str(self.file)!r} has parameters of {self.kept} for "
+                f"comparisons of {seconds:g} s, and not of "
+                f"{self.max_seconds:g} s: name another --output, or tune all "
+                "of them again")
+
+    def _read_comments(self, new):
+        """What is said of methods that stay, and what else is said."""
+        block = None
+        for line in self.file.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("#") or line.startswith(self._TITLE):
+                continue
+            said = re.match(r"# (\S[^:]*): ", line)
+            block = said[1].lower() if said else block
+            if block not in new:
+                self.comments.append(line)
+
+    def write(self, entries, comments):
+        """Add methods, and write the file.
+
+        Parameters
+        ----------
+        entries : list of (str or dict)
+            Solvers, as ``entry`` makes them.
+        comments : list of str
+            Of each method a line that begins with its name and a colon, and
+            then lines that are indented.
+        """
+        added = config_dict(self.dataset.entry, [*self.entries, *entries],
+                            REPETITIONS, self.max_seconds)
+        title = (f"{self._TITLE}{self.dataset.name}, chosen by "
+                 "benchmark_utils.reporting.tune:")
+        files.write(self.file, "\n".join([
+            title, *self.comments, *(f"# {line}" for line in comments),
+            _yaml({**added, **self.config, "solver": added["solver"],
+                   **({} if self.kept else
+                      {"objective": added["objective"]})})]))
+
+
+def time_in(config):
+    """Value of ``max_seconds`` in a config file, or None."""
+    objectives = config.get("objective") or []
+    for text in objectives if isinstance(objectives, list) else [objectives]:
+        seconds = re.search(r"max_seconds=([^,\]]+)", str(text))
+        if seconds:
+            return as_number(seconds.group(1), 1.0)
+    return None
 
 
 def read_config(file):
@@ -265,15 +421,18 @@ def main(arguments=None):
                         default=REPETITIONS)
     parser.add_argument("--max-seconds", type=positive,
                         help="time of a run in the config (default: 2)")
-    parser.add_argument("--output", help="config file (default: printed)")
+    parser.add_argument("--output", help="config file, which must not exist "
+                        "(default: printed)")
     options = parser.parse_args(arguments)
     try:
         _write(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
 
 
 def _write(options):
+    if options.output:
+        files.output("output", options.output)
     df = tables.read(options.results)
     grid = [read_config(file) for file in options.grid]
     dataset = tables.find_dataset(df, options.dataset)
@@ -289,7 +448,7 @@ def _write(options):
                         tables.dataset_parameters(df, dataset)),
         list(map(entry, chosen)), options.repetitions, options.max_seconds)
     if options.output:
-        Path(options.output).write_text(text)
+        files.write(Path(options.output), text)
     else:
         print(text)
     values = tried(problem, grid)

@@ -21,18 +21,22 @@ The rules:
    lowest median, over repetitions, of the lowest h reached in the time of a
    comparison, where a repetition that diverges counts as infinity.
 
-The config of the best is written, and results are kept in a folder, so that
-the same command goes on where it was interrupted. On a cluster:
-``--parallel-config``, as in benchopt.
+The config of the best is written, beside what it has of methods that were
+tuned before, and results are kept in a folder, so that the same command goes
+on where it was interrupted. On a cluster: ``--parallel-config``, as in
+benchopt.
 """
 import itertools
+import json
 import math
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from benchopt.results import read_results
 from benchopt.results.parquet import to_parquet
 
-from benchmark_utils.reporting import grids, record, running, tables
+from benchmark_utils.reporting import files, grids, record, running, tables
 from benchmark_utils.reporting.commands import (
     at_least_one,
     note,
@@ -41,8 +45,7 @@ from benchmark_utils.reporting.commands import (
 )
 from benchmark_utils.reporting.runs import Configuration, Problem
 from benchmark_utils.reporting.selection import (
-    REPETITIONS,
-    config_text,
+    Choices,
     edges,
     shortlist,
     tried,
@@ -224,7 +227,7 @@ class Tuning:
         return [end for stage, _ in self.stages
                 for configuration, end in stage.ends.items()
                 if tables.method_of(configuration) == name
-                and (end or "").startswith("skip")]
+                and (end or "").startswith(("skip", running.KILLED))]
 
     @property
     def parameters(self):
@@ -249,7 +252,7 @@ class Tuning:
                 for name, end in stage.ends.items() if end == "diverged"])
 
     def lines(self, chosen):
-        """A line for each method, on how it was chosen."""
+        """A line for each method, on how it was chosen, and indented ones."""
         values = tried(self.grid)
         lost = [c.name for c in self.grid.configurations if not c.curves]
         for name, found in self.tried.items():
@@ -270,7 +273,8 @@ class Tuning:
                    f"{best.score(self.options.max_seconds)[0]:.8g} "
                    f"({len(best.curves)} ended): "
                    f"{_shown(best.parameters)}")
-            for edge in edges(values, best):
+            for edge in edges(values, best, partial(
+                    grids.allowed, self.methods[name])):
                 yield f"    at the edge of what was tried: {edge}"
 
 
@@ -353,9 +357,8 @@ def main(arguments=None):
 
 
 def _tune(options):
-    if options.output and options.output.exists():
-        raise ValueError(f"output={str(options.output)!r} is not valid: a "
-                         "file that does not exist is needed")
+    if options.output:
+        files.output("output", options.output)
     dataset = Dataset(options.dataset)
     chosen, missing = methods(options.solver)
     if missing:
@@ -363,34 +366,67 @@ def _tune(options):
     if not chosen:
         raise ValueError("no solver is left to tune")
     folder = options.folder or ROOT / "outputs" / "tune" / dataset.slug
+    output = options.output or folder / "best.yml"
     tuning = Tuning(dataset, chosen, options, folder)
+    # Before anything runs: whether what is found can be added.
+    Choices(output, dataset, options.max_seconds, chosen)
+    files.folder("folder", folder)
     n = sum(map(len, tuning.tried.values()))
     note(f"{dataset.name}: {len(tuning.methods)} methods, {n} configurations "
          "in their first grids")
     best = tuning.run()
     lines = list(tuning.lines(best))
-    header = [f"# Parameters on {dataset.name},",
-              "# chosen by benchmark_utils.reporting.tune:",
-              *(f"#   {name} = {getattr(options, name)}" for name in RULES),
-              *(f"# {line}" for line in lines)]
-    text = "\n".join(header) + "\n" + config_text(
-        dataset.entry, [
+    rules = {name: getattr(options, name) for name in RULES}
+    said = "    " + ", ".join(f"{k} = {v}" for k, v in rules.items())
+    with files.locked(output):
+        # What another command has found meanwhile stays as well.
+        choices = Choices(output, dataset, options.max_seconds,
+                          [tuning.methods[name] for name in best])
+        choices.write([
             tuning.methods[name].entry(tuning.parameters[c.name])
             for name, c in best.items()],
-        REPETITIONS, options.max_seconds)
-    output = options.output or folder / "best.yml"
-    output.write_text(text)
-    to_parquet(tuning.grid_table, folder / f"{dataset.slug}_grid.parquet")
-    record.write(folder / "tune.json", record.whole(
-        dataset=dataset.name,
-        rules={name: getattr(options, name) for name in RULES},
-        jobs=options.n_jobs or 1,
-        seconds={stage.yml.name: stage.story["seconds"]
-                 for stage, _ in tuning.stages},
-        tried={name: len(found) for name, found in tuning.tried.items()},
-        methods=lines))
+            [text for line in lines
+             for text in [line, *([] if line.startswith(" ") else [said])]])
+    with files.locked(folder / "tune.json"):
+        _add_table(folder / f"{dataset.slug}_grid.parquet",
+                   tuning.grid_table, set(tuning.methods))
+        _add_record(folder / "tune.json", record.whole(
+            dataset=dataset.name, rules=rules, jobs=options.n_jobs or 1,
+            seconds={stage.yml.name: stage.story["seconds"]
+                     for stage, _ in tuning.stages},
+            tried={name: len(found) for name, found in tuning.tried.items()},
+            methods=lines))
     print("\n".join(lines))
-    note(f"written: {output}")
+    note(f"written: {output}" + (
+        f", beside what it has of {len(choices.kept)} other methods"
+        if choices.kept else ""))
+
+
+def _add_table(file, df, methods):
+    """Write a table of grids, with those of other methods that it has."""
+    if file.exists():
+        try:
+            df = tables.added(read_results(file), df, methods)
+        except (OSError, ValueError, LookupError) as error:
+            note(f"{file} is not a results table ({error}), and kept as "
+                 f"{files.aside(file)}")
+    with files.replacing(file) as part:
+        to_parquet(df, part)
+
+
+def _add_record(file, found):
+    """Write a record, with those of commands that tuned other methods."""
+    if file.exists():
+        try:
+            last = json.loads(file.read_text(encoding="utf-8"))
+            records = [last, *last.pop("earlier", [])]
+            found["earlier"] = [
+                other for other in records
+                if not set(other["tried"]) <= set(found["tried"])]
+        except (OSError, ValueError, LookupError, AttributeError) as error:
+            note(f"{file} is not a record ({error}), and kept as "
+                 f"{files.aside(file)}")
+    files.write(file, record.text(found))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from handmade import A, B, C, problem, table
 
-from benchmark_utils.reporting import selection
+from benchmark_utils.reporting import runs, selection
 
 
 @pytest.fixture
@@ -43,6 +43,28 @@ def test_knows_of_values_of_the_grid_that_diverged(
     assert "edge" not in said
     # And of methods of which nothing is left.
     assert "diverged, or was not run: ['HOAG']" in said
+
+
+@pytest.mark.parametrize("name, tried, chosen, typed", [
+    ("step_size", {0.1, 1.0}, 1.0, "1.0,10.0,100.0"),
+    ("step_size", {0.1, 1.0}, 0.01, "0.0001,0.001,0.01"),
+    ("n_inner_steps", {1, 10}, 10, "10,100,1000"),
+    ("n_inner_steps", {4, 5}, 4, "2,3,4"),
+    ("shift", {0.0, 0.5}, 0.0, "-1.0,-0.5,0.0"),
+    # Nothing is beyond, or nothing beyond is allowed.
+    ("n_inner_steps", {1, 10}, 1, None), ("momentum", {0.5, 0.9}, 0.9, None),
+    ("step_size", {0.1, 1.0, 10.0}, 1.0, None), ("kind", set(), "a", None)])
+def test_at_an_edge_it_is_said_what_to_type(name, tried, chosen, typed):
+    configuration = runs.Configuration(f"SOBA[{name}={chosen}]", [], 1)
+    found = selection.edges(
+        {("SOBA", name): tried}, configuration,
+        lambda parameters: parameters.get("momentum", 0) < 1)
+    assert len(found) == (typed is not None)
+    if typed:
+        assert found[0].endswith(f'with -s "SOBA[{name}=[{typed}]]"')
+        # As benchopt reads it.
+        listed, = selection.listed({"solver": [found[0].split('"')[1]]})
+        assert chosen in listed[1][name] and len(listed[1][name]) == 3
 
 
 @pytest.mark.parametrize("option, value", [
