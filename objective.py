@@ -6,7 +6,7 @@ import numpy as np
 from benchopt import BaseObjective
 
 from benchmark_utils import SOURCE_HASH, checks
-from benchmark_utils.parameters import NamesFiles
+from benchmark_utils.parameters import NamesFiles, namesake
 from benchmark_utils.reference import metrics
 from benchmark_utils.stopping import BudgetCriterion
 
@@ -53,6 +53,9 @@ class Objective(NamesFiles, BaseObjective):
             checks.positive("max_seconds", self.max_seconds)
         except ValueError as error:
             return True, str(error)
+        reason = reason or namesake(self)
+        if reason:
+            return True, reason
         if problem is None and reason is None:
             reason = (f"get_data has {', '.join(other) or 'nothing'}, and no "
                       "problem: datasets inherit from BilevelDataset")

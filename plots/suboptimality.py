@@ -13,7 +13,7 @@ QUANTITIES = {
 }
 
 
-class Plot(BasePlot):
+class Plot(views.NamesFigures, BasePlot):
     """h(x) - h*, or what else was measured, against time or oracle calls.
 
     One curve a method, at its best parameters (the lowest median h): the

@@ -6,7 +6,7 @@ from benchopt import BaseSolver
 
 from benchmark_utils import checks
 from benchmark_utils.methods.sampling import make_sampler
-from benchmark_utils.parameters import ReadsNumbers, as_number
+from benchmark_utils.parameters import ReadsNumbers, as_number, namesake
 
 
 class BilevelSolver(ReadsNumbers, BaseSolver):
@@ -48,6 +48,9 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
         ValueError
             Naming a parameter, its value and what is allowed.
         """
+        other = namesake(self)
+        if other:
+            raise ValueError(other)
         for name in self._parameters:
             self._unify_type(name)
             if name == "batch_size":

@@ -15,7 +15,7 @@ from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
 from benchmark_utils import checks
-from benchmark_utils.parameters import NamesFiles
+from benchmark_utils.parameters import NamesFiles, namesake
 from benchmark_utils.problems.digest import digest
 from benchmark_utils.problems.problem import BilevelProblem
 
@@ -60,6 +60,9 @@ class BilevelDataset(NamesFiles, BaseDataset):
     def get_data(self):
         """Keyword arguments of ``Objective.set_data``."""
         try:
+            other = namesake(self)
+            if other:
+                raise ValueError(other)
             # BLAS rounds differently with each number of threads, and a
             # worker of a parallel run, which simulates the data anew, has
             # fewer than a sequential run.

@@ -20,15 +20,17 @@ comparison: the same command goes on where it was interrupted.
 """
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from benchopt.results.parquet import to_parquet
 from benchopt.utils.parametrized_name_mixin import is_matched
 
-from benchmark_utils.parameters import as_number
 from benchmark_utils.reporting import (
     figures,
+    files,
+    markup,
     overview,
     pages,
     record,
@@ -42,7 +44,7 @@ from benchmark_utils.reporting.commands import (
     parser_of,
     positive,
 )
-from benchmark_utils.reporting.configs import read_config, seeds_of
+from benchmark_utils.reporting.configs import read_config, seeds_of, time_in
 from benchmark_utils.reporting.report import Report
 from benchmark_utils.reporting.runs import Problem
 from benchmark_utils.reporting.styles import order
@@ -54,6 +56,11 @@ from benchmark_utils.reporting.suite import (
 )
 
 FRACTION = 1e-2  # Of the gap at the start, in the profiles of the overview.
+# What is written of a dataset, and of several, beside tables and dashboards.
+FILES = ["figure.svg", "figure.pdf", "families.svg", "families.pdf",
+         "table.md", "table.tex", "table.csv"]
+OVERVIEW = ["ranks.md", "ranks.svg", "ranks.pdf", "profile.svg",
+            "profile.pdf", "overview.parquet"]
 
 
 class Chosen:
@@ -159,12 +166,49 @@ def _is_chosen(config):
 
 def _settings(config):
     """The time of a run in a config file, where it has one."""
-    found = {}
-    for text in config.get("objective") or []:
-        seconds = re.search(r"max_seconds=([^,\]]+)", str(text))
-        if seconds:
-            found["max_seconds"] = as_number(seconds.group(1), 1.0)
-    return found
+    seconds = time_in(config)
+    return {} if seconds is None else {"max_seconds": seconds}
+
+
+class _Written:
+    """What a folder has of an earlier comparison, by its record.
+
+    Raises
+    ------
+    ValueError
+        If it is that of another dataset.
+    """
+
+    def __init__(self, folder, dataset):
+        self.folder, self.record = folder, folder / "record.json"
+        self.date, self.known = None, {}
+        if not self.record.exists():
+            return
+        try:
+            story = json.loads(self.record.read_text(encoding="utf-8"))
+            self.known = story.get("files")
+            self.date = story.get("date")
+            other = story.get("dataset", dataset)
+        except (ValueError, AttributeError):
+            note(f"{self.record} is no record, and is kept as "
+                 f"{files.aside(self.record).name}")
+            return
+        if other != dataset:
+            raise ValueError(
+                f"{str(folder)!r} has a comparison on {other}, and not on "
+                f"{dataset}: name another --folder")
+
+    def make_room(self, names):
+        """Keep files that are not the last comparison's."""
+        files.make_room(self.folder, names, self.known)
+
+    def store(self, names, story):
+        """Write the record, last, as it says what is there."""
+        files.write(self.record, record.text({**story, "files": {
+            name: files.content(self.folder / name) for name in names}}))
+        note(f"written: {self.folder}" + (
+            f", in place of the comparison of {self.date}"
+            if self.date else ""))
 
 
 class Comparison:
@@ -183,11 +227,13 @@ class Comparison:
         Allow runs of several machines or versions.
     diverged : list of str
         Configurations of which nothing is left.
+    lost : list of str
+        What else a reader must know of what is missing.
     """
 
     def __init__(self, df, dataset, objective, folder, more, mixed=False,
-                 diverged=()):
-        self.folder, self.more = folder, more
+                 diverged=(), lost=()):
+        self.folder, self.more, self.lost = folder, more, list(lost)
         self.table = df[(df["dataset_name"] == dataset)
                         & (df["objective_name"] == objective)]
         self.different = tables.mixed(self.table)
@@ -201,9 +247,24 @@ class Comparison:
         self.report = Report(self.problem)
 
     def write(self, with_dashboard=True):
-        """Write all files."""
+        """Write all files, in place of those of the last comparison.
+
+        What somebody has edited gets another name.
+        """
+        written = _Written(self.folder, self.problem.dataset)
+        with files.locked(written.record):
+            names = [*FILES, self._table.name,
+                     *(pages.FILES if with_dashboard else ())]
+            written.make_room(names)
+            story = self._write(with_dashboard)
+            written.store(names, story)
+
+    @property
+    def _table(self):
+        return self.folder / f"{self.folder.name}.parquet"
+
+    def _write(self, with_dashboard):
         folder, problem = self.folder, self.problem
-        folder.mkdir(parents=True, exist_ok=True)
         title = overview.short_names([problem.dataset])[0] + (
             " (runs of several machines or versions)"
             if self.different else "")
@@ -212,15 +273,17 @@ class Comparison:
             for suffix in (".svg", ".pdf"):
                 figures.save(draw(problem, title), folder / (name + suffix))
         report = self.report
-        (folder / "table.md").write_text("\n".join([
-            report.markdown(), *(f"- {text}" for text in [
+        files.write(folder / "table.md", "\n".join([
+            report.markdown(), *(f"- {markup.markdown(text)}" for text in [
                 *report.claims(), *self.notes()]), ""]))
-        (folder / "table.tex").write_text(
-            report.latex("time") + "\n" + report.latex("oracle calls"))
-        (folder / "table.csv").write_text(report.csv())
-        table = folder / f"{folder.name}.parquet"
-        to_parquet(self.table, table)
-        record.write(folder / "record.json", record.whole(
+        files.write(folder / "table.tex",
+                    report.latex("time") + "\n" + report.latex("oracle calls"))
+        files.write(folder / "table.csv", report.csv())
+        with files.replacing(self._table) as part:
+            to_parquet(self.table, part)
+        if with_dashboard:
+            pages.dashboard(self._table, folder)
+        return record.whole(
             dataset=problem.dataset, reference=problem.reference_text,
             seeds={"of the comparison": sorted(
                 self.table["base_seed"].astype(str).unique())},
@@ -232,9 +295,7 @@ class Comparison:
                   for column in [*tables.MACHINE, *tables.CODE,
                                  "benchmark-commit", "run_date"]
                   if column in self.table},
-            mixed=self.different, notes=self.notes()) | self.more)
-        if with_dashboard:
-            pages.dashboard(table, folder)
+            mixed=self.different, notes=self.notes()) | self.more
 
     def notes(self):
         """What a reader must know of the runs."""
@@ -259,6 +320,7 @@ class Comparison:
                 if self.problem.has_blown_up(c)]),
             ("Of several machines or versions",
              [f"{k}: {v}" for k, v in self.different.items()]),
+            ("Not compared", self.lost),
         ] if names]
 
 
@@ -313,16 +375,47 @@ def main(arguments=None):
 
 
 def _compare(options):
-    make = _of_tables if options.table else _of_runs
-    compared = []
-    for comparison in make(options):
-        comparison.write(not options.no_dashboard)
+    files.folder("folder", options.folder)
+    compared, failed = [], []
+    todo = (_of_tables if options.table else _of_runs)(options)
+    for name, make in todo.items():
+        try:
+            comparison = make()
+            comparison.write(not options.no_dashboard)
+        except (ValueError, OSError) as error:
+            # The others are compared all the same.
+            if len(todo) == 1:
+                raise
+            failed.append(f"{name}: {error}")
+            note(failed[-1])
+            continue
         compared.append(comparison)
         for text in [*comparison.report.claims(), *comparison.notes()]:
             print(f"{comparison.folder.name}: {text}")
-        note(f"written: {comparison.folder}")
     if len(compared) > 1:
         _write_overview(compared, options)
+    if failed:
+        raise ValueError("; ".join(failed))
+
+
+def _folders(options, names, slugs):
+    """A folder for each dataset, which is its own.
+
+    Raises
+    ------
+    ValueError
+        Naming two datasets of one folder, or one that is there twice.
+    """
+    taken = {"overview": "the overview of several datasets"}
+    for name, slug in zip(names, slugs, strict=True):
+        if name in taken.values():
+            raise ValueError(f"{name} is asked for twice")
+        if slug in taken:
+            raise ValueError(f"{taken[slug]} and {name} would both be written "
+                             f"to {options.folder / slug}")
+        taken[slug] = name
+        _Written(options.folder / slug, name)
+    return [options.folder / slug for slug in slugs]
 
 
 def _of_tables(options):
@@ -331,12 +424,16 @@ def _of_tables(options):
         df = df[[is_matched(tables.method_of(name), options.solver)
                  for name in df["solver_name"]]]
     names = [tables.find_dataset(df, typed) for typed in options.dataset]
-    for typed, name in zip(options.dataset, names, strict=True):
+    folders = _folders(options, names, [_slug(t) for t in options.dataset])
+
+    def make(name, folder):
         rows = df[df["dataset_name"] == name]
-        yield Comparison(
-            df, name, tables.find_objective(rows, options.objective),
-            options.folder / _slug(typed), {"tables": options.table},
-            options.mixed)
+        return Comparison(
+            df, name, tables.find_objective(rows, options.objective), folder,
+            {"tables": options.table}, options.mixed)
+
+    return {name: partial(make, name, folder)
+            for name, folder in zip(names, folders, strict=True)}
 
 
 def _of_runs(options):
@@ -355,32 +452,35 @@ def _of_runs(options):
                 f"seed={options.seed} is not valid on {dataset.name}: "
                 f"parameters were chosen on the seeds {chosen.seeds}, and "
                 f"those of the comparison would be {own}")
-    for dataset, chosen in zip(datasets, choices, strict=True):
-        for file in dict.fromkeys(chosen.sources.values()):
-            names = [m.name for m, _ in chosen.entries
-                     if chosen.sources[m.name] == file]
-            if not options.defaults:
-                note(f"{dataset.name}: parameters of {len(names)} methods "
-                     f"from {file}")
-        yield _run(dataset, chosen, own, options)
+    names = [dataset.name for dataset in datasets]
+    end = "_defaults" if options.defaults else ""
+    folders = _folders(options, names, [d.slug + end for d in datasets])
+    return {name: partial(_run, options, own, *parts) for name, *parts in zip(
+        names, datasets, choices, folders, strict=True)}
 
 
-def _run(dataset, chosen, own, options):
-    """The comparison on a dataset: a stage of benchopt for each start."""
-    folder = options.folder / (
-        f"{dataset.slug}_defaults" if options.defaults else dataset.slug)
+def _run(options, own, dataset, chosen, folder):
+    """Run the methods on a dataset, a stage for each start."""
+    for file in dict.fromkeys(chosen.sources.values()):
+        names = [m.name for m, _ in chosen.entries
+                 if chosen.sources[m.name] == file]
+        if not options.defaults:
+            note(f"{dataset.name}: parameters of {len(names)} methods from "
+                 f"{file}")
     seconds = options.max_seconds or chosen.settings.get("max_seconds", 5.0)
     stages = [running.Stage(
         folder / "runs", f"start-{seed}", dataset, chosen.entries, seconds,
         options.repetitions, options, seed,
         cache=(folder / "runs" / "kept").resolve()) for seed in own]
     found = [stage.run() for stage in stages]
+    if not any(map(len, found)):
+        raise ValueError(f"every run diverged: see {stages[-1].log}")
     for text in dict.fromkeys(
             text for stage in stages for text in stage.unusual()):
         note(text)
-    if not any(map(len, found)):
-        raise ValueError(f"every run diverged: see {stages[-1].log}")
     df = pd.concat([df for df in found if len(df)], ignore_index=True)
+    ends = [(name, end or "no end") for stage in stages
+            for name, end in stage.ends.items()]
     return Comparison(
         df, dataset.name, tables.find_objective(df), folder,
         {"runs": [stage.story for stage in stages],
@@ -388,8 +488,10 @@ def _run(dataset, chosen, own, options):
          "sources": {m.name: chosen.sources[m.name]
                      for m, _ in chosen.entries},
          "config": stages[0].config},
-        mixed=True, diverged={name for stage in stages for name, end in
-                              stage.ends.items() if end == "diverged"})
+        mixed=True,
+        diverged={name for name, end in ends if end == "diverged"},
+        lost=sorted({f"{tables.method_of(name)} ({end})" for name, end in ends
+                     if not end.startswith(("done", "diverged"))}))
 
 
 def _slug(typed):
@@ -397,30 +499,33 @@ def _slug(typed):
     try:
         return Dataset(typed).slug
     except ValueError:
-        return re.sub(r"[^\w=-]+", "_", typed).strip("_")
+        return files.short(re.sub(r"[^\w=-]+", "_", typed).strip("_"))
 
 
 def _write_overview(compared, options):
     """Ranks and profiles over all datasets."""
     folder = options.folder / "overview"
-    folder.mkdir(parents=True, exist_ok=True)
     problems = [comparison.problem for comparison in compared]
     ranks = overview.Overview(problems)
-    (folder / "ranks.md").write_text(ranks.markdown())
-    for suffix in (".svg", ".pdf"):
-        figures.save(ranks.draw(), folder / f"ranks{suffix}")
-        figures.save(figures.profile(problems, "time", FRACTION),
-                     folder / f"profile{suffix}")
-    table = folder / "overview.parquet"
-    to_parquet(pd.concat([c.table for c in compared], ignore_index=True),
-               table)
-    record.write(folder / "record.json", {
-        c.problem.dataset: json.loads((c.folder / "record.json").read_text())
-        for c in compared})
-    if not options.no_dashboard:
-        pages.dashboard(table, folder)
+    written = _Written(folder, None)
+    names = [*OVERVIEW, *(() if options.no_dashboard else pages.FILES)]
+    with files.locked(written.record):
+        written.make_room(names)
+        files.write(folder / "ranks.md", ranks.markdown())
+        for suffix in (".svg", ".pdf"):
+            figures.save(ranks.draw(), folder / f"ranks{suffix}")
+            figures.save(figures.profile(problems, "time", FRACTION),
+                         folder / f"profile{suffix}")
+        table = folder / "overview.parquet"
+        with files.replacing(table) as part:
+            to_parquet(pd.concat([c.table for c in compared],
+                                 ignore_index=True), part)
+        if not options.no_dashboard:
+            pages.dashboard(table, folder)
+        written.store(names, {"date": record.now(), "comparisons": {
+            c.problem.dataset: json.loads((c.folder / "record.json").read_text(
+                encoding="utf-8")) for c in compared}})
     print(ranks.markdown())
-    note(f"written: {folder}")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ def style(method, label):
     return dict(label=label, color=color(method), marker=marker(method))
 
 
+def embed_fonts():
+    """Let matplotlib write fonts of type 42 to PDF and PostScript.
+
+    Conferences refuse those of Type 3, which are its default.
+    """
+    import matplotlib
+
+    for key in ("pdf.fonttype", "ps.fonttype"):
+        matplotlib.rcParams[key] = 42
+
+
 def _place(method):
     """A number of a method outside the families that no other one has.
 

@@ -16,24 +16,27 @@ The rules, with T the time of a run of the comparison, ``--max-seconds``:
 
 That is the same time for each method: 22 T, less where runs diverge, or where
 a method has fewer configurations. No start and no sampling of these runs is
-one of a comparison (``seeds``). The config of the best is written, and
-results are kept in a folder, so that the same command goes on where it was
-interrupted. On a cluster: ``--parallel-config``, as in benchopt.
+one of a comparison (``seeds``). The config of the best is written, beside what
+it has of methods that were tuned before, and results are kept in a folder, so
+that the same command goes on where it was interrupted. On a cluster:
+``--parallel-config``, as in benchopt.
 """
+import json
 import math
 from pathlib import Path
 
 import pandas as pd
+from benchopt.results import read_results
 from benchopt.results.parquet import to_parquet
 
-from benchmark_utils.reporting import record, running, seeds, tables
+from benchmark_utils.reporting import files, record, running, seeds, tables
 from benchmark_utils.reporting.commands import (
     at_least_one,
     note,
     parser_of,
     positive,
 )
-from benchmark_utils.reporting.configs import config_text
+from benchmark_utils.reporting.configs import Choices
 from benchmark_utils.reporting.runs import Problem
 from benchmark_utils.reporting.spaces import Space
 from benchmark_utils.reporting.styles import order
@@ -158,7 +161,7 @@ class Tuning:
         return [end for stage, _ in self.stages
                 for configuration, end in stage.ends.items()
                 if tables.method_of(configuration) == name
-                and (end or "").startswith("skip")]
+                and (end or "").startswith(("skip", running.KILLED))]
 
     @property
     def parameters(self):
@@ -189,7 +192,7 @@ class Tuning:
                          ignore_index=True)
 
     def lines(self, chosen):
-        """A line for each method, on how it was chosen."""
+        """A line for each method, on how it was chosen, and indented ones."""
         for name, found in self.tried.items():
             n_lost = sum(c.method == name and not c.curves
                          for c in self.search.configurations)
@@ -278,9 +281,8 @@ def main(arguments=None):
 
 
 def _tune(options):
-    if options.output and options.output.exists():
-        raise ValueError(f"output={str(options.output)!r} is not valid: a "
-                         "file that does not exist is needed")
+    if options.output:
+        files.output("output", options.output)
     dataset = Dataset(options.dataset)
     chosen, missing = methods(options.solver)
     if missing:
@@ -288,34 +290,67 @@ def _tune(options):
     if not chosen:
         raise ValueError("no solver is left to tune")
     folder = options.folder or ROOT / "outputs" / "tune" / dataset.slug
+    output = options.output or folder / "best.yml"
     tuning = Tuning(dataset, chosen, options, folder)
+    # Before anything runs: whether what is found can be added.
+    Choices(output, dataset, options.max_seconds, chosen)
+    files.folder("folder", folder)
     note(f"{dataset.name}: {len(tuning.methods)} methods, at most "
          f"{options.configurations} configurations of each")
     best = tuning.run()
     lines = list(tuning.lines(best))
-    header = [f"# Parameters on {dataset.name},",
-              "# chosen by benchmark_utils.reporting.tune:",
-              *(f"#   {name} = {getattr(options, name)}" for name in RULES),
-              f"#   seeds = {seeds.of_tuning(options.seed)}",
-              *(f"# {line}" for line in lines)]
-    text = "\n".join(header) + "\n" + config_text(
-        dataset.entry, [
+    rules = {**{name: getattr(options, name) for name in RULES},
+             "seeds": seeds.of_tuning(options.seed)}
+    said = "    " + ", ".join(f"{k} = {v}" for k, v in rules.items())
+    with files.locked(output):
+        # What another command has found meanwhile stays as well.
+        choices = Choices(output, dataset, options.max_seconds,
+                          [tuning.methods[name] for name in best])
+        choices.write([
             tuning.methods[name].entry(tuning.parameters[c.name])
             for name, c in best.items()],
-        seeds.REPETITIONS, options.max_seconds)
-    output = options.output or folder / "best.yml"
-    output.write_text(text)
-    to_parquet(tuning.table(), folder / f"{dataset.slug}_grid.parquet")
-    record.write(folder / "tune.json", record.whole(
-        dataset=dataset.name,
-        rules={name: getattr(options, name) for name in RULES},
-        seeds=seeds.of_tuning(options.seed), jobs=options.n_jobs or 1,
-        seconds={stage.yml.name: stage.story["seconds"]
-                 for stage, _ in tuning.stages},
-        tried={name: len(found) for name, found in tuning.tried.items()},
-        methods=lines))
+            [text for line in lines
+             for text in [line, *([] if line.startswith(" ") else [said])]])
+    with files.locked(folder / "tune.json"):
+        _add_table(folder / f"{dataset.slug}_grid.parquet",
+                   tuning.table(), set(tuning.methods))
+        _add_record(folder / "tune.json", record.whole(
+            dataset=dataset.name, rules=rules, jobs=options.n_jobs or 1,
+            seconds={stage.yml.name: stage.story["seconds"]
+                     for stage, _ in tuning.stages},
+            tried={name: len(found) for name, found in tuning.tried.items()},
+            methods=lines))
     print("\n".join(lines))
-    note(f"written: {output}")
+    note(f"written: {output}" + (
+        f", beside what it has of {len(choices.kept)} other methods"
+        if choices.kept else ""))
+
+
+def _add_table(file, df, methods):
+    """Write a table of grids, with those of other methods that it has."""
+    if file.exists():
+        try:
+            df = tables.added(read_results(file), df, methods)
+        except (OSError, ValueError, LookupError) as error:
+            note(f"{file} is not a results table ({error}), and kept as "
+                 f"{files.aside(file)}")
+    with files.replacing(file) as part:
+        to_parquet(df, part)
+
+
+def _add_record(file, found):
+    """Write a record, with those of commands that tuned other methods."""
+    if file.exists():
+        try:
+            last = json.loads(file.read_text(encoding="utf-8"))
+            records = [last, *last.pop("earlier", [])]
+            found["earlier"] = [
+                other for other in records
+                if not set(other["tried"]) <= set(found["tried"])]
+        except (OSError, ValueError, LookupError, AttributeError) as error:
+            note(f"{file} is not a record ({error}), and kept as "
+                 f"{files.aside(file)}")
+    files.write(file, record.text(found))
 
 
 if __name__ == "__main__":
