@@ -36,7 +36,7 @@ class Objective(NamesFiles, BaseObjective):
     ----------
     max_seconds : float
         Time that a solver may spend before its run ends, in seconds, without
-        the time of the evaluations. At least one evaluation comes after it.
+        the time of the evaluations.
     """
 
     name = "Bilevel optimization"

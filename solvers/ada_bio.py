@@ -81,9 +81,10 @@ class Solver(BilevelSolver):
         "n_warm_up_steps": [100], "adjoint": ["neumann"],
         "n_neumann_steps": [10], "neumann_step_size": [None],
         "eval_freq": [64]}
-    grid = {"outer_ratio": [0.01, 0.1, 1.0, 10.0],
-            "alpha": [0.01, 0.1, 1.0], "noise": ["independent", "successive"],
-            "adjoint": ["neumann", "linear"]}
+    search_space = {"outer_ratio": (0.01, 10.0),
+                    "alpha": (0.01, 1.0),
+                    "noise": ["independent", "successive"],
+                    "adjoint": ["neumann", "linear"]}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -70,9 +70,10 @@ class Solver(BilevelSolver):
         "n_neumann_steps": [10], "neumann_step_size": [None],
         "eval_freq": [128]}
     # outer_ratio makes a length here: not the ratios of other methods.
-    grid = {"outer_ratio": [1.0, 10.0, 32.0, 100.0, 320.0, 1000.0],
-            "step_exponent": [0.0, 0.5], "adjoint": ["neumann", "linear"],
-            "n_neumann_steps": [10, 30]}
+    search_space = {"outer_ratio": (1.0, 1000.0),
+                    "step_exponent": [0.0, 0.5],
+                    "adjoint": ["neumann", "linear"],
+                    "n_neumann_steps": (10, 30)}
 
     constraints = {
         **BilevelSolver.constraints,

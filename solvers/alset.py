@@ -58,8 +58,8 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [64],
     }
-    grid = {"n_inner_steps": [1, 10],
-            "n_neumann_steps": [10, 30, 100]}
+    search_space = {"n_inner_steps": (1, 10),
+                    "n_neumann_steps": (10, 100)}
 
     def advance(self, n_iterations):
         alset(self.G, self.F, self.inner_batches, self.outer_batches,

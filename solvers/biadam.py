@@ -76,9 +76,10 @@ class Solver(BilevelSolver):
         "theta": [1.0], "theta_2": [0.01], "epsilon": [1e-8],
         "n_neumann_steps": [10], "neumann_step_size": [0.5],
         "eval_freq": [64]}
-    grid = {"variant": [*EXPONENTS], "inner": ["Adam", "SGD"],
-            "step_size": [0.1, 0.32, 1.0], "outer_ratio": [1.0, 3.2, 10.0],
-            "neumann_step_size": [0.1, 1.0], "n_neumann_steps": [10, 30]}
+    search_space = {"variant": [*EXPONENTS], "inner": ["Adam", "SGD"],
+                    "step_size": (0.1, 1.0), "outer_ratio": (1.0, 10.0),
+                    "neumann_step_size": (0.1, 1.0),
+                    "n_neumann_steps": (10, 30)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -51,8 +51,8 @@ class Solver(BilevelSolver):
         "eval_freq": [1],
     }
     # Its bias wants short steps of z, which may not do for those on G.
-    grid = {"step_size": [0.1, 1.0, 3.2, 10.0],
-            "inner_step_size": [None, 1.0], "eta": [0.1, 0.5, 2.0]}
+    search_space = {"step_size": (0.1, 10.0),
+                    "inner_step_size": [None, 1.0], "eta": (0.1, 2.0)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -59,8 +59,8 @@ class Solver(BilevelSolver):
         "n_inner_steps": [3],
         "eval_freq": [64],
     }
-    grid = {"lmbda0": [0.1, 1.0, 10.0], "lmbda_exponent": [1 / 7, 6 / 7],
-            "outer_exponent": [5 / 7, 4 / 7]}
+    search_space = {"lmbda0": (0.1, 10.0), "lmbda_exponent": [1 / 7, 6 / 7],
+                    "outer_exponent": [5 / 7, 4 / 7]}
     # Far under its bound, lmbda0 fits another problem.
     least = {"lmbda0": 0.1}
 

@@ -68,8 +68,8 @@ class Solver(BilevelSolver):
         "normalize": [True],
         "eval_freq": [16],
     }
-    grid = {"outer_ratio": [3.2, 10.0, 32.0, 100.0, 320.0],
-            "lmbda": [3.0, 10.0, 30.0], "p": [2, 3]}
+    search_space = {"outer_ratio": (3.2, 320.0),
+                    "lmbda": (3.0, 30.0), "p": [2, 3]}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -56,7 +56,7 @@ class Solver(BilevelSolver):
         "eta": [1.0],
         "eval_freq": [64],
     }
-    grid = {"lmbda0": [0.3, 1.0, 3.0, 10.0], "eta": [0.5, 2.5, 12.0]}
+    search_space = {"lmbda0": (0.3, 10.0), "eta": (0.5, 12.0)}
     least = {"lmbda0": 0.1}
 
     constraints = {

@@ -36,7 +36,7 @@ class Solver(BilevelSolver):
     name = "L-BFGS"
 
     parameters = {"tolerance": [1e-10], "memory": [10]}
-    grid = {"memory": [5, 10, 20, 40], "tolerance": [1e-10, 1e-6, 1e-4]}
+    search_space = {"memory": (5, 40), "tolerance": (1e-10, 1e-4)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -65,7 +65,7 @@ class Solver(BilevelSolver):
         "mu": checks.positive_or_none,
     }
     # A number may be above the true constant: omega is then no bound.
-    grid = {"tolerance": [0.01, 0.1, 1.0], "mu": [None, 1e-3, 1e-2, 1e-1]}
+    search_space = {"tolerance": (0.01, 1.0), "mu": [None, 1e-3, 1e-2, 1e-1]}
     eval_freq = 1
 
     def start(self):

@@ -55,8 +55,8 @@ class Solver(BilevelSolver):
         "tau": [2.0],
         "eval_freq": [128],
     }
-    grid = {"lmbda0": [1.0, 3.0, 10.0], "lmbda_exponent": [0.1, 0.25],
-            "tau": [0.5, 2.0, 10.0]}
+    search_space = {"lmbda0": (1.0, 10.0), "lmbda_exponent": [0.1, 0.25],
+                    "tau": (0.5, 10.0)}
     least = {"lmbda0": 0.1}
 
     constraints = {

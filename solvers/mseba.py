@@ -55,7 +55,7 @@ class Solver(BilevelSolver):
     parameters = {
         "step_size": [0.1], "outer_ratio": [0.3], "batch_size": [64],
         "eta": [0.1], "prob": [None], "radius": [None], "eval_freq": [128]}
-    grid = {"eta": [None, 0.01, 0.1, 0.5], "prob": [None, 0.05]}
+    search_space = {"eta": [None, 0.01, 0.1, 0.5], "prob": [None, 0.05]}
 
     constraints = {
         **BilevelSolver.constraints, "eta": checks.fraction_or_none,

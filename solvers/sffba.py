@@ -58,7 +58,7 @@ class Solver(BilevelSolver):
         "radius": [None],
         "eval_freq": [128],
     }
-    grid = {"eta": [None, 0.01, 0.1, 0.5]}
+    search_space = {"eta": [None, 0.01, 0.1, 0.5]}
 
     constraints = {
         **BilevelSolver.constraints, "eta": checks.fraction_or_none,

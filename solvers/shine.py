@@ -63,9 +63,9 @@ class Solver(BilevelSolver):
         "n_refinements": checks.n_steps_or_none,
         "opa": checks.one_of(True, False),
     }
-    grid = {
-        "tolerance": [1e-1, 1e-2, 1e-3],
-        "memory": [10, 30],
+    search_space = {
+        "tolerance": (1e-3, 1e-1),
+        "memory": (10, 30),
         "n_refinements": [0, 5],
         "opa": [False, True],
     }

@@ -67,8 +67,8 @@ class Solver(BilevelSolver):
         "variant": ["V-PBGD"],
         "eval_freq": [1],
     }
-    grid = {"lmbda": [0.1, 1.0, 10.0, 100.0], "n_inner_steps": [1, 10],
-            "variant": ["V-PBGD", "F2BA"]}
+    search_space = {"lmbda": (0.1, 100.0), "n_inner_steps": (1, 10),
+                    "variant": ["V-PBGD", "F2BA"]}
     # Below, F outweighs G: what is descended is far from h.
     least = {"lmbda": 0.1}
 

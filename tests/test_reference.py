@@ -296,7 +296,8 @@ def test_where_h_jumps(largest_exact, rng, monkeypatch):
 
     def run(norms):
         return BudgetCriterion().check_convergence([
-            {"objective_grad_norm": norm, "time": 0.0, "p_obj_max_seconds": 1}
+            {"objective_grad_norm": norm, "objective_value": 1.0, "time": 0.0,
+             "p_obj_max_seconds": 1}
             for norm in norms])[0]
 
     assert not run([np.inf, np.inf]) and not run([np.inf, 1.0])

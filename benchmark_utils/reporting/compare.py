@@ -35,6 +35,7 @@ from benchmark_utils.reporting import (
     pages,
     record,
     running,
+    seeds,
     tables,
 )
 from benchmark_utils.reporting.commands import (
@@ -43,15 +44,16 @@ from benchmark_utils.reporting.commands import (
     parser_of,
     positive,
 )
+from benchmark_utils.reporting.configs import read_config, seeds_of, time_in
 from benchmark_utils.reporting.report import Report
 from benchmark_utils.reporting.runs import Problem
-from benchmark_utils.reporting.selection import (
-    REPETITIONS,
-    read_config,
-    time_in,
-)
 from benchmark_utils.reporting.styles import order
-from benchmark_utils.reporting.suite import ROOT, Dataset, configurations
+from benchmark_utils.reporting.suite import (
+    ROOT,
+    Dataset,
+    configurations,
+    methods,
+)
 
 FRACTION = 1e-2  # Of the gap at the start, in the profiles of the overview.
 # What is written of a dataset, and of several, beside tables and dashboards.
@@ -72,6 +74,8 @@ class Chosen:
         configuration a method on this dataset, then what ``tune`` has chosen.
     solvers : list of str
         Names as after ``-s``; without, all.
+    defaults : bool
+        Take the defaults of the solvers' files in place of choices.
 
     Attributes
     ----------
@@ -80,7 +84,9 @@ class Chosen:
         From each method to the file that its parameters are from, the last
         one that has it.
     settings : dict
-        ``repetitions`` and ``max_seconds`` of the first of the files.
+        ``max_seconds`` of the first of the files, where it has that.
+    seeds : list of int
+        On which the parameters were chosen.
 
     Raises
     ------
@@ -89,9 +95,15 @@ class Chosen:
         parameters.
     """
 
-    def __init__(self, dataset, files, solvers):
+    def __init__(self, dataset, files, solvers, defaults=False):
         found, self.sources, self.settings = {}, {}, {}
-        for file in files or self._known(dataset):
+        if defaults:
+            files = []
+            for method in methods()[0]:
+                parameters = method.cls.get_instance()._parameters
+                found[method.name] = method, parameters
+                self.sources[method.name] = Path(method.cls._module_filename)
+        for file in files or ([] if defaults else self._known(dataset)):
             config = read_config(file)
             if files and not _is_of(config, dataset):
                 continue
@@ -113,6 +125,9 @@ class Chosen:
                 f"no parameters of {unknown or 'any method'} on "
                 f"{dataset.name}: run tune first, or name a --config")
         self.entries = [found[name] for name in sorted(names, key=order)]
+        self.seeds = sorted({
+            seed for name in names if not defaults
+            for seed in seeds_of(self.sources[name])})
 
     @staticmethod
     def _known(dataset):
@@ -150,12 +165,9 @@ def _is_chosen(config):
 
 
 def _settings(config):
-    """Repetitions and time in a config file, where it has them."""
-    found = {}
-    if "n-repetitions" in config:
-        found["repetitions"] = int(config["n-repetitions"])
+    """The time of a run in a config file, where it has one."""
     seconds = time_in(config)
-    return found if seconds is None else {**found, "max_seconds": seconds}
+    return {} if seconds is None else {"max_seconds": seconds}
 
 
 class _Written:
@@ -273,7 +285,8 @@ class Comparison:
             pages.dashboard(self._table, folder)
         return record.whole(
             dataset=problem.dataset, reference=problem.reference_text,
-            seeds=sorted(self.table["base_seed"].astype(str).unique()),
+            seeds={"of the comparison": sorted(
+                self.table["base_seed"].astype(str).unique())},
             configurations={method: configuration.name for
                             method, configuration in report.best.items()},
             repetitions={method: [len(c.curves), c.n_asked]
@@ -282,7 +295,7 @@ class Comparison:
                   for column in [*tables.MACHINE, *tables.CODE,
                                  "benchmark-commit", "run_date"]
                   if column in self.table},
-            mixed=self.different, notes=self.notes(), **self.more)
+            mixed=self.different, notes=self.notes()) | self.more
 
     def notes(self):
         """What a reader must know of the runs."""
@@ -298,6 +311,13 @@ class Comparison:
             ("Diverged in at least half of the repetitions", lost),
             ("Repetitions that diverged", missing),
             ("Asked for fewer repetitions than others", fewer),
+            ("Read before 97 % of the time, as an iteration is longer than "
+             "what is left", [
+                 f"{method} at {share:.0%}"
+                 for method, share in self.problem.read_early(best).items()]),
+            ("Blew up, and stand still where the gradient of h vanishes", [
+                method for method, c in best.items()
+                if self.problem.has_blown_up(c)]),
             ("Of several machines or versions",
              [f"{k}: {v}" for k, v in self.different.items()]),
             ("Not compared", self.lost),
@@ -312,13 +332,20 @@ def add_options(parser):
     parser.add_argument("--config", action="append", default=[], type=Path,
                         metavar="FILE", help="parameters; the last file that "
                         "has a method counts")
+    parser.add_argument("--defaults", action="store_true", help="all methods "
+                        "at the defaults of their files: the track without "
+                        "tuning")
     parser.add_argument("--table", action="append", default=[], type=Path,
                         metavar="FILE", help="results; nothing is run")
     parser.add_argument("--objective", help="of the tables, if they have "
                         "several")
-    parser.add_argument("--repetitions", type=at_least_one, metavar="N",
-                        help="(default: as in the config, or "
-                        f"{REPETITIONS})")
+    for name, default, text in [
+            ("starts", seeds.STARTS, "of each method; what is simulated is "
+             "simulated anew"),
+            ("repetitions", seeds.REPETITIONS, "samplings of each start")]:
+        parser.add_argument(
+            f"--{name}", type=at_least_one, default=default, metavar="N",
+            help=f"{text} (default: {default})")
     parser.add_argument("--max-seconds", type=positive, metavar="SECONDS",
                         help="(default: as in the config, or 5)")
     parser.add_argument("--folder", type=Path,
@@ -326,6 +353,9 @@ def add_options(parser):
                         help="(default: outputs/compare of the suite)")
     parser.add_argument("--mixed", action="store_true", help="take tables of "
                         "several machines or versions as they are")
+    parser.add_argument("--changed", action="store_true", help="compare code "
+                        "that differs from its commit, or that git does not "
+                        "know; the record says so")
     parser.add_argument("--no-dashboard", action="store_true")
     running.add_options(parser)
 
@@ -409,45 +439,59 @@ def _of_tables(options):
 def _of_runs(options):
     datasets = [Dataset(typed) for typed in options.dataset]
     # All of them before anything runs.
-    choices = [Chosen(dataset, options.config, options.solver)
-               for dataset in datasets]
+    choices = [Chosen(dataset, options.config, options.solver,
+                      options.defaults) for dataset in datasets]
+    if (record.commit() or {}).get("changed") and not options.changed:
+        raise ValueError(
+            "the code differs from its commit, and nobody could run the "
+            "comparison again: commit first, or give --changed")
+    own = seeds.of_comparison(options.seed, options.starts)
+    for dataset, chosen in zip(datasets, choices, strict=True):
+        if set(own) & set(chosen.seeds):
+            raise ValueError(
+                f"seed={options.seed} is not valid on {dataset.name}: "
+                f"parameters were chosen on the seeds {chosen.seeds}, and "
+                f"those of the comparison would be {own}")
     names = [dataset.name for dataset in datasets]
-    folders = _folders(options, names, [d.slug for d in datasets])
-    return {name: partial(_run, options, *parts) for name, *parts in zip(
+    end = "_defaults" if options.defaults else ""
+    folders = _folders(options, names, [d.slug + end for d in datasets])
+    return {name: partial(_run, options, own, *parts) for name, *parts in zip(
         names, datasets, choices, folders, strict=True)}
 
 
-def _run(options, dataset, chosen, folder):
-    """Run the methods on a dataset, and compare them."""
+def _run(options, own, dataset, chosen, folder):
+    """Run the methods on a dataset, a stage for each start."""
     for file in dict.fromkeys(chosen.sources.values()):
-        methods = [m.name for m, _ in chosen.entries
-                   if chosen.sources[m.name] == file]
-        note(f"{dataset.name}: parameters of {len(methods)} methods from "
-             f"{file}")
-    repetitions = (options.repetitions
-                   or chosen.settings.get("repetitions", REPETITIONS))
-    seconds = (options.max_seconds
-               or chosen.settings.get("max_seconds", 5.0))
-    stage = running.Stage(folder / "runs", "compare", dataset,
-                          chosen.entries, seconds, repetitions, options,
-                          cache=(folder / "runs" / "kept").resolve())
-    df = stage.run()
-    if not len(df):
-        raise ValueError(f"every run diverged: see {stage.log}")
-    unusual = stage.unusual()
-    for text in unusual:
+        names = [m.name for m, _ in chosen.entries
+                 if chosen.sources[m.name] == file]
+        if not options.defaults:
+            note(f"{dataset.name}: parameters of {len(names)} methods from "
+                 f"{file}")
+    seconds = options.max_seconds or chosen.settings.get("max_seconds", 5.0)
+    stages = [running.Stage(
+        folder / "runs", f"start-{seed}", dataset, chosen.entries, seconds,
+        options.repetitions, options, seed,
+        cache=(folder / "runs" / "kept").resolve()) for seed in own]
+    found = [stage.run() for stage in stages]
+    if not any(map(len, found)):
+        raise ValueError(f"every run diverged: see {stages[-1].log}")
+    for text in dict.fromkeys(
+            text for stage in stages for text in stage.unusual()):
         note(text)
+    df = pd.concat([df for df in found if len(df)], ignore_index=True)
+    ends = [(name, end or "no end") for stage in stages
+            for name, end in stage.ends.items()]
     return Comparison(
         df, dataset.name, tables.find_objective(df), folder,
-        {"run": stage.story,
+        {"runs": [stage.story for stage in stages],
+         "seeds": {"of the comparison": own, "of the choice": chosen.seeds},
          "sources": {m.name: chosen.sources[m.name]
                      for m, _ in chosen.entries},
-         "config": stage.config},
-        mixed=True, diverged=[name for name, end in stage.ends.items()
-                              if end == "diverged"],
-        lost=[f"{tables.method_of(name)} ({end or 'no end'})"
-              for name, end in stage.ends.items()
-              if not (end or "").startswith(("done", "diverged"))])
+         "config": stages[0].config},
+        mixed=True,
+        diverged={name for name, end in ends if end == "diverged"},
+        lost=sorted({f"{tables.method_of(name)} ({end})" for name, end in ends
+                     if not end.startswith(("done", "diverged"))}))
 
 
 def _slug(typed):

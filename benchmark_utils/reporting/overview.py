@@ -46,7 +46,7 @@ class Overview:
             n_asked = max(1, problem.n_asked)
             for method, rank in Comparison({
                     method: best[method].values("gap") if method in best
-                    else np.full(n_asked, np.inf)
+                    else [np.full(n_asked, np.inf)]
                     for method in names}).ranks().items():
                 if method in best:
                     self.ranks[method, k] = rank

@@ -56,7 +56,8 @@ def add_options(parser):
                         help="runs at a time, on this machine")
     parser.add_argument("--parallel-config", metavar="FILE", type=Path,
                         help="as in benchopt: Dask, SLURM")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0,
+                        help="another one has other starts and samplings")
     parser.add_argument("--timeout", type=at_least_one, metavar="SECONDS",
                         help="wall time of a run with its evaluations "
                         "(default: ten minutes and a minute a second)")
@@ -81,6 +82,8 @@ class Stage:
     repetitions : int
     options : argparse.Namespace
         Those of ``add_options``.
+    seed : int
+        benchopt's.
     cache : Path, optional
         Where benchopt keeps runs that are done, in place of where it keeps
         those of all commands: what is measured here is then new.
@@ -92,7 +95,7 @@ class Stage:
     """
 
     def __init__(self, folder, name, dataset, entries, seconds, repetitions,
-                 options, cache=None):
+                 options, seed, cache=None):
         self.name, self.entries, self.options = name, entries, options
         self.cache = cache
         self.repetitions = repetitions
@@ -103,13 +106,13 @@ class Stage:
             "solver": [method.entry(parameters)
                        for method, parameters in entries],
             "timeout": str(options.timeout or math.ceil(600 + 60 * seconds)),
-            "seed": options.seed,
+            "seed": seed,
         }
         sources = {method.cls._module_filename for method, _ in entries}
         text = yaml.safe_dump(self.config, sort_keys=False,
                               default_flow_style=None, allow_unicode=True)
         stem = f"{name}-" + digest(
-            text, SOURCE_HASH, dataset.digest(options.seed), dataset.file,
+            text, SOURCE_HASH, dataset.digest(seed), dataset.file,
             ROOT / "objective.py", *sorted(map(Path, sources)),
             imported_by(dataset.file, ROOT / "objective.py", *sources))
         self.yml, self.parquet, self.log, self.done = (

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmark_utils.reporting import figures, files, runs, styles, tables
 from benchmark_utils.reporting.commands import note, parser_of
+from benchmark_utils.reporting.configs import methods_of, read_config
 from benchmark_utils.reporting.report import Report
-from benchmark_utils.reporting.selection import methods_of, read_config
 
 
 def main(arguments=None):

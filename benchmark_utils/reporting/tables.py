@@ -139,10 +139,9 @@ def prepared(df, strict=False):
     Returns
     -------
     pandas.DataFrame
-        With a column ``n_asked``: how many repetitions, over all seeds, a
-        configuration was asked for, as far as a table shows it. What diverged
-        left no rows. Each seed has as many as its highest repetition in the
-        runs that the configuration was part of.
+        With a column ``n_asked``: how many repetitions of its seed a
+        configuration was asked for, as far as a table shows it: the highest
+        in the runs that it was part of. What diverged left no rows.
 
     Raises
     ------
@@ -252,17 +251,14 @@ def _tails(files):
 
 
 def _asked(df):
-    """How many repetitions each row's configuration was asked for."""
-    problem = ["dataset_name", "objective_name", "base_seed"]
-    run = df.groupby([*problem, "run_date"])["idx_rep"].transform("max") + 1
+    """How many repetitions of its seed each row's configuration was asked."""
+    run = df.groupby(["dataset_name", "objective_name", "base_seed",
+                      "run_date"])["idx_rep"].transform("max") + 1
     if ASKED in df:
         run = df[ASKED].fillna(run)
-    configuration = ["dataset_name", "objective_name", "solver_name"]
-    by_seed = run.groupby(
-        [df[key] for key in [*configuration, "base_seed"]]).max()
-    total = by_seed.groupby(configuration).sum().astype(int)
-    keys = pd.MultiIndex.from_frame(df[configuration])
-    return total.reindex(keys).to_numpy()
+    return run.groupby([df[key] for key in [
+        "dataset_name", "objective_name", "solver_name", "base_seed"]]
+        ).transform("max").astype(int)
 
 
 def find_dataset(df, typed):

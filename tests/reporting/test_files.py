@@ -13,9 +13,9 @@ from harness import ROOT, run
 
 from benchmark_utils.reporting import (
     compare,
+    configs,
     files,
     running,
-    selection,
     summary,
     tables,
 )
@@ -71,7 +71,7 @@ def methods(*names):
 
 def choose(file, name, line, seconds=5.0, dataset=DATASET):
     method, = methods(name)
-    choices = selection.Choices(file, dataset, seconds, [method])
+    choices = configs.Choices(file, dataset, seconds, [method])
     choices.write([method.entry({"step_size": 0.1})], [
         f"{method.name}: {line}", "    at the edge"])
 
@@ -95,7 +95,7 @@ def test_what_a_user_has_added_to_choices_stays(tmp_path):
     file = tmp_path / "best.yml"
     choose(file, "SOBA", "first")
     file.write_text("# Mine\n" + file.read_text().replace(
-        "n-repetitions: 10", "n-repetitions: 20\ntimeout: 900\n"))
+        "n-repetitions: 5", "n-repetitions: 20\ntimeout: 900\n"))
     choose(file, "HOAG", "second")
     config = yaml.safe_load(file.read_text())
     assert config["n-repetitions"] == 20 and config["timeout"] == 900
@@ -137,7 +137,7 @@ def stage(tmp_path, monkeypatch):
         {"SOBA": {"step_size": [0.1, 1.0]}}, "HOAG"]})
     made = running.Stage(
         tmp_path, "a", DATASET, entries, 1.0, 1,
-        Namespace(seed=0, timeout=None, n_jobs=None, parallel_config=None))
+        Namespace(seed=0, timeout=None, n_jobs=None, parallel_config=None), 0)
     df = table({(name, 0): SHORT for name in made.names})
     df.to_parquet(tmp_path / "whole.parquet")
     made.ran = []
@@ -256,7 +256,7 @@ def results_table(tmp_path):
 
 
 @pytest.mark.parametrize("command, option", [
-    (selection.main, "--output"), (summary.main, "--figure")])
+    (summary.main, "--figure")])
 def test_places_are_checked_first(command, option, results_table, tmp_path,
                                   capsys):
     arguments = [str(results_table), "--dataset", "e"]
