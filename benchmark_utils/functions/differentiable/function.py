@@ -22,6 +22,10 @@ from benchmark_utils.functions.differentiable.losses import (
     projection,
     weighted,
 )
+from benchmark_utils.functions.differentiable.traced import (
+    NotTranslated,
+    Traced,
+)
 from benchmark_utils.functions.oracles import bind
 
 WAYS = ("traced", "callback")
@@ -91,6 +95,8 @@ class Differentiable:
             self._samples = jax.device_put((
                 np.full(self.n_samples, 1 / self.n_samples), self.data))
         self._called = None
+        if way == "traced":
+            self._trace()
         z, x = self.inner_start, self.outer_start
         bad_input.finite(name, self._call("losses", z, x),
                          (self.grad_z(z, x), self.grad_x(z, x)))
@@ -117,6 +123,7 @@ class Differentiable:
             self.feasible = projection(project, x)
             bad_input.traced(self.name, "project", project, self.feasible,
                              start[1:], start[1].shape)
+        self._parts = losses, penalties, self.feasible
         self.weighted = weighted(losses, penalties)
         self.oracles = derivatives(self.weighted)
         return {
@@ -125,6 +132,18 @@ class Differentiable:
             "project": jax.jit(self.feasible or (lambda x: x)),
             **{name: jax.jit(lambda *arguments, f=oracle: f(*arguments)[0])
                for name, oracle in self.oracles.items()}}
+
+    def _trace(self):
+        """Make loops of the loss, or say why they cannot be made."""
+        try:
+            self._traced = Traced(
+                *self._parts, self.inner_dim, self.outer_dim,
+                [a[0] for a in self.data])
+        except NotTranslated as error:
+            checks.warn_once(
+                f"loss of {self.name}: {error} has no translation to loops; "
+                "solvers call JAX instead, at some 50 us a call")
+            self.way = "callback"
 
     def _call(self, name, *arguments):
         """A function on all samples: a copy, as what is JAX's is read-only."""
@@ -212,9 +231,10 @@ class Differentiable:
         """
         n = self.n_samples
         batch_size = resolve_batch_size(batch_size, n)
-        samples = tuple(in_order(a, order) for a in self.data)
+        samples = tuple(np.ascontiguousarray(in_order(a, order))
+                        for a in self.data)
         if self.way == "traced":
-            addresses, buffers = self._loops.on(samples)
+            addresses, buffers = self._traced.on(samples)
         else:
             if self._called is None:
                 self._called = jitted(
