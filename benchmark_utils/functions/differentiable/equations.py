@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark_utils.functions.differentiable.losses import jax
+from benchmark_utils.functions.differentiable.losses import in_double, jax
 
 _INLINED = {
     "jit", "pjit", "closed_call", "core_call", "custom_jvp_call",
@@ -117,7 +117,7 @@ class Equations:
         if len(avals) != 1:
             raise NotTranslated(name)
         if self._is_known(equation, inputs):
-            with jax.ensure_compile_time_eval():
+            with in_double(), jax.ensure_compile_time_eval():
                 return [self._constant(equation.primitive.bind(
                     *(self.constants[i] for i in inputs), **params))]
         return [self._add(name, params, inputs, avals[0])]
