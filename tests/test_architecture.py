@@ -34,7 +34,7 @@ ALLOWED = {
 # A kind of function stands alone: of its wing it has only the loose files.
 ALLOWED |= {
     f"benchmark_utils/functions/{kind}": [
-        "checks", "compiling",
+        "checks", "compiling", "optional",
         *(f"functions.{file.stem}"
           for file in (UTILS / "functions").glob("[a-z]*.py"))]
     for kind in KINDS}
