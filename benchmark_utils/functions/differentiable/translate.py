@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from benchmark_utils.compiling import loops
-from benchmark_utils.compiling.loops import Lanes, Number, in_lanes
+from benchmark_utils.compiling.loops import Lanes, in_lanes
 from benchmark_utils.functions.differentiable.equations import NotTranslated
 
 
