@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from harness import ROOT, copy_suite, run
 
-QUICK = ["--tune", "--configurations 2 --seconds 0.02 --shortlist 1 "
+QUICK = ["--tune", "--configurations 2 --survivors 1 --finalists 1 "
          "--repetitions 2 --max-seconds 0.05",
-         "--compare", "--repetitions 2 --max-seconds 0.05"]
+         "--compare", "--starts 1 --repetitions 2 --max-seconds 0.05"]
 HEAVY_BALL = (ROOT / "tests" / "heavy_ball.py").read_text()
 
 pytestmark = [
