@@ -120,6 +120,42 @@ def test_where_it_is_convex_at_the_solution(newton):
     assert np.all(np.isfinite(list(judged.values())))
 
 
+class Quartic(Waves):
+    """sum_k (u_k^4 / 4 - x_k u_k) with u = z - centre, so that u is x^(1/3);
+    and u_k^2 / 2 but for the last.
+    """
+
+    bent = np.append(np.ones(P - 1), 0.0)
+
+    def __init__(self, centre):
+        self.centre = centre
+
+    def value(self, z, x):
+        u = z - self.centre
+        return np.sum(u**4 / 4 - x * u + self.bent * u**2 / 2)
+
+    def grad_z(self, z, x):
+        u = z - self.centre
+        return u**3 - x + self.bent * u
+
+    def hessian_diagonal(self, z, x):
+        return 3 * (z - self.centre)**2 + self.bent
+
+
+@pytest.mark.parametrize("centre", [0.0, 1.0, -30.0])
+@pytest.mark.parametrize("start", [0.0, 5.0])
+def test_where_the_curvature_vanishes_at_the_solution_alone(start, centre):
+    """z*(x) has an infinite derivative there."""
+    with pytest.raises(InnerProblemError, match="not strongly convex"):
+        solve_inner(Quartic(centre), np.zeros(P), np.full(P, start))
+
+
+@pytest.mark.parametrize("x", [0.3, 1e-3])
+def test_where_the_curvature_is_small_at_the_solution(x):
+    z, _ = solve_inner(Quartic(1.0), np.full(P, x), np.zeros(P))
+    np.testing.assert_allclose(z[-1], 1.0 + x**(1 / 3), rtol=1e-10)
+
+
 def test_curvature_of_zero_is_none(rng):
     """A Gram matrix of fewer rows than columns, in any units."""
     for _ in range(20):

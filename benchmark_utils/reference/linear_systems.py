@@ -28,6 +28,10 @@ NOT_CONVEX = (
     "Newton's method has come to, so that z*(x) is not the minimiser by any "
     "local condition, or is none at all")
 
+NOT_STRONGLY_CONVEX = (
+    "G is not strongly convex at z*(x): its curvature vanishes there in some "
+    "direction, but not nearby, so that z*(x) has no derivative")
+
 
 class Inverse:
     """The function b -> H^-1 b, or its limit: see ``solve_inner``.

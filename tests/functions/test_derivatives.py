@@ -20,6 +20,17 @@ from benchmark_utils.functions.logistic import (
 from benchmark_utils.functions.quadratic import Quadratic
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """Calls from Python are compiled at the first, by the name of the oracle:
+    before a test gives it to another.
+    """
+    rng = np.random.default_rng(0)
+    check(SparseLogisticRegression(
+        rng.standard_normal((41, 5)), np.resize([-1.0, 1.0], 41),
+        "exponential"))
+
+
 @pytest.fixture
 def function(rng):
     y = np.resize([-1.0, 1.0], 41)
