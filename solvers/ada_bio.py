@@ -39,10 +39,10 @@ class Solver(BilevelSolver):
     sqrt(gamma_0^2 + U) of z. Without noise of E, d = E. x does not leave a
     ball of radius 2 gamma sqrt(t + 1).
 
-    Nothing leaves U: where the first steps of x are so long that z cannot
-    follow, both slow down for good. Additions: steps of z before the first
-    iteration, for the same reason where z starts far off; and ``adjoint="linear"``, SOBA's
-    adjoint variable, with the steps of z, for the series.
+    Nothing leaves U: where z starts far off, or the first steps of x are so
+    long that z cannot follow, both slow down for good. Additions: steps of z
+    before the first iteration; and ``adjoint="linear"``, SOBA's adjoint
+    variable, with the steps of z, for the series.
 
     Not verified: the formulas, from the paper's text as others quote it. The
     authors' experiments divide by the root of the number of iterations, not
