@@ -39,9 +39,10 @@ class Solver(BilevelSolver):
     sqrt(gamma_0^2 + U) of z. Without noise of E, d = E. x does not leave a
     ball of radius 2 gamma sqrt(t + 1).
 
-    Additions: steps of z before the first iteration, as what is in U when z
-    starts far off slows x down for good; and ``adjoint="linear"``, SOBA's
-    adjoint variable, with the steps of z, for the series.
+    Nothing leaves U: where z starts far off, or the first steps of x are so
+    long that z cannot follow, both slow down for good. Additions: steps of z
+    before the first iteration; and ``adjoint="linear"``, SOBA's adjoint
+    variable, with the steps of z, for the series.
 
     Not verified: the formulas, from the paper's text as others quote it. The
     authors' experiments divide by the root of the number of iterations, not
@@ -76,12 +77,12 @@ class Solver(BilevelSolver):
     name = "Ada-BiO"
 
     parameters = {
-        "step_size": [0.5], "outer_ratio": [0.1], "batch_size": [64],
+        "step_size": [0.5], "outer_ratio": [0.32], "batch_size": [64],
         "alpha": [1.0], "gamma_0": [0.1], "noise": ["independent"],
         "n_warm_up_steps": [100], "adjoint": ["neumann"],
         "n_neumann_steps": [10], "neumann_step_size": [None],
         "eval_freq": [64]}
-    search_space = {"outer_ratio": (0.01, 10.0),
+    search_space = {"outer_ratio": (0.1, 3.2),
                     "alpha": (0.01, 1.0),
                     "noise": ["independent", "successive"],
                     "adjoint": ["neumann", "linear"]}

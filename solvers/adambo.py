@@ -28,6 +28,8 @@ class Solver(BilevelSolver):
     estimate at the new z, by a Neumann series. Whatever the scale of F, an
     entry of x moves by at most 3.2 steps, at the default weights: where its
     goal is far this takes many, and with constant steps it ends in a cycle.
+    Where h is flat an entry moves at full length on noise alone: once a
+    penalty e^x is too large for the steps of z, the run diverges.
 
     Additions: steps that decrease, and ``adjoint="linear"``, SOBA's adjoint
     variable for the series: z, v and x then move at once, at SOBA's cost.
