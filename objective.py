@@ -6,8 +6,9 @@ import numpy as np
 from benchopt import BaseObjective
 
 from benchmark_utils import SOURCE_HASH, checks
-from benchmark_utils.parameters import NamesFiles
+from benchmark_utils.parameters import NamesFiles, namesake
 from benchmark_utils.reference import metrics
+from benchmark_utils.sources import imported_by
 from benchmark_utils.stopping import BudgetCriterion
 
 if "benchopt.tests.fixtures" in sys.modules:  # In `benchopt test`.
@@ -23,13 +24,19 @@ class Objective(NamesFiles, BaseObjective):
 
     F and G are averages over samples. A pair (z, x) is judged by h(x) and by
     the norm of the gradient of h at x, both computed from the exact solution
-    z*(x) of the inner problem, whatever z is.
+    z*(x) of the inner problem, whatever z is. Where x is constrained, to x >=
+    0 or to any closed convex set with the projection P, the norm is that of
+    x - P(x - grad h(x)): the gradient mapping for a step of 1 (Yu. Nesterov,
+    "Introductory lectures on convex optimization", 2004, section 2.2.3; A.
+    Beck, "First-order methods in optimization", 2017, section 10.3). It is
+    the gradient where no constraint is met, and 0 if and only if x is
+    stationary.
 
     Parameters
     ----------
     max_seconds : float
         Time that a solver may spend before its run ends, in seconds, without
-        the time of the evaluations. At least one evaluation comes after it.
+        the time of the evaluations.
     """
 
     name = "Bilevel optimization"
@@ -53,6 +60,9 @@ class Objective(NamesFiles, BaseObjective):
             checks.positive("max_seconds", self.max_seconds)
         except ValueError as error:
             return True, str(error)
+        reason = reason or namesake(self)
+        if reason:
+            return True, reason
         if problem is None and reason is None:
             reason = (f"get_data has {', '.join(other) or 'nothing'}, and no "
                       "problem: datasets inherit from BilevelDataset")
@@ -77,10 +87,11 @@ class Objective(NamesFiles, BaseObjective):
         Returns
         -------
         dict
-            ``value`` = h(x), ``grad_norm``, ``inner_distance``,
-            ``value_gap`` where min h is known, ``oracle_calls``, and what
-            the problem adds, such as ``test_error`` = share of errors on
-            the test set at z*(x).
+            ``value`` = h(x), ``grad_norm`` = the norm of grad h(x), under
+            constraints of x - P(x - grad h(x)), ``inner_distance`` = the
+            norm of z - z*(x), ``value_gap`` = h(x) - min h where min h is
+            known, ``oracle_calls``, and what the problem adds, such as
+            ``test_error`` = share of errors on the test set at z*(x).
         """
         return dict(
             **metrics(self.problem, inner_var, outer_var),
@@ -96,10 +107,10 @@ class Objective(NamesFiles, BaseObjective):
 
     # benchopt caches finished runs by the files of solver, dataset and
     # objective. The state below adds the shared code, so that no result of
-    # an older version of it is taken for a new one; that of the dataset adds
-    # what was read.
+    # an older version of it is taken for a new one, and what this file
+    # imports beside it; that of the dataset adds what was read.
     def _get_state(self):
-        return {"source_hash": SOURCE_HASH}
+        return {"source_hash": SOURCE_HASH, "imports": imported_by(__file__)}
 
     def __setstate__(self, state):
         pass

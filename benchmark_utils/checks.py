@@ -48,80 +48,67 @@ def _is_int_within(value, minimum, maximum):
     return is_number(value, numbers.Integral) and minimum <= value <= maximum
 
 
-def positive(name, value):
-    """Check that a parameter is a finite number > 0.
+# scikit-learn's constraints, attrs and pydantic take True, an infinity or an
+# integer of 400 digits for a float, or say it in other words, and would need
+# more lines than a condition beside its words.
+def _check(allowed, holds):
+    """A check of a parameter, called with its name and value.
 
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what is allowed, as for every
-        check of this module.
+    It raises ``ValueError``, naming the parameter, its value and what is
+    allowed, as every check of this module does.
     """
-    if not _is_finite(value) or value <= 0:
-        raise _error(name, value, "a finite number > 0 is needed")
+    def check(name, value):
+        if not holds(value):
+            raise _error(name, value, allowed)
+    return check
 
 
-def positive_or_none(name, value):
-    """Check that a parameter is None or a finite number > 0."""
-    if value is not None:
-        if not _is_finite(value) or value <= 0:
-            raise _error(
-                name, value, "None or a finite number > 0 is needed")
+def _finite(allowed, holds):
+    return _check(f"{allowed} is needed", lambda v: _is_finite(v) and holds(v))
+
+
+def _finite_or_none(allowed, holds):
+    return _check(f"None or {allowed} is needed",
+                  lambda v: v is None or _is_finite(v) and holds(v))
 
 
 def at_least(minimum):
     """Check that a parameter is a finite number >= ``minimum``."""
-    def check(name, value):
-        if not _is_finite(value) or value < minimum:
-            raise _error(
-                name, value, f"a finite number >= {minimum} is needed")
-    return check
+    return _finite(f"a finite number >= {minimum}", lambda v: v >= minimum)
 
 
 def half_open(lower, upper):
     """Check that a parameter lies in [lower, upper)."""
-    def check(name, value):
-        if not _is_finite(value) or not lower <= value < upper:
-            raise _error(
-                name, value, f"a number in [{lower}, {upper}) is needed")
-    return check
+    return _finite(
+        f"a number in [{lower}, {upper})", lambda v: lower <= v < upper)
 
 
 def between(minimum, maximum):
     """Check that a parameter lies in [minimum, maximum]."""
-    def check(name, value):
-        if not _is_finite(value) or not minimum <= value <= maximum:
-            raise _error(
-                name, value,
-                f"a number from {minimum:g} to {maximum:g} is needed")
-    return check
+    return _finite(f"a number from {minimum:g} to {maximum:g}",
+                   lambda v: minimum <= v <= maximum)
 
 
-in_unit_interval = half_open(0, 1)
-non_negative = at_least(0)
-
-
-def fraction(name, value):
-    """Check that a parameter lies in (0, 1]."""
-    if not _is_finite(value) or not 0 < value <= 1:
-        raise _error(name, value, "a number in (0, 1] is needed")
-
-
-def fraction_or_none(name, value):
-    """Check that a parameter is None or lies in (0, 1]."""
-    if value is not None:
-        fraction(name, value)
+def between_or_none(minimum, maximum):
+    """Check that a parameter is None or lies in [minimum, maximum]."""
+    return _finite_or_none(f"a number from {minimum:g} to {maximum:g}",
+                           lambda v: minimum <= v <= maximum)
 
 
 def int_between(minimum, maximum):
-    def check(name, value):
-        if not _is_int_within(value, minimum, maximum):
-            raise _error(
-                name, value,
-                f"an integer between {minimum} and {maximum} is needed")
-    return check
+    """Check that a parameter is an integer from minimum to maximum."""
+    return _check(f"an integer between {minimum} and {maximum} is needed",
+                  lambda v: _is_int_within(v, minimum, maximum))
 
 
+positive, positive_or_none = (
+    kind("a finite number > 0", lambda v: v > 0)
+    for kind in (_finite, _finite_or_none))
+fraction, fraction_or_none = (
+    kind("a number in (0, 1]", lambda v: 0 < v <= 1)
+    for kind in (_finite, _finite_or_none))
+in_unit_interval = half_open(0, 1)
+non_negative = at_least(0)
 positive_int = int_between(1, _MAX_SIZE)
 number_of_classes = int_between(2, _MAX_SIZE)
 n_steps = int_between(1, _MAX_STEPS)
@@ -132,13 +119,8 @@ n_pairs = int_between(1, 1000)
 
 def one_of(*choices):
     """Check that a parameter is one of the given values."""
-    def check(name, value):
-        if value not in choices:
-            raise _error(
-                name, value,
-                f"allowed are {', '.join(map(repr, choices))}",
-            )
-    return check
+    return _check(f"allowed are {', '.join(map(repr, choices))}",
+                  lambda v: v in choices)
 
 
 def batch_size(value, n_inner, n_outer):

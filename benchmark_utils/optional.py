@@ -1,5 +1,5 @@
 """Solvers and datasets of a package that may be missing."""
-from importlib import invalidate_caches
+from importlib import import_module, invalidate_caches
 from importlib.util import find_spec
 
 from benchmark_utils import checks
@@ -39,3 +39,27 @@ class NeedsPackage:
         if not quiet:
             checks.warn_once(message)
         return False
+
+
+class Later:
+    """A module that is imported when something in it is first used.
+
+    Parameters
+    ----------
+    name : str
+        For instance "jax.numpy".
+    """
+
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, attribute):
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        module = import_module(self._name)
+        try:
+            value = getattr(module, attribute)
+        except AttributeError:
+            value = import_module(f"{self._name}.{attribute}")
+        setattr(self, attribute, value)
+        return value

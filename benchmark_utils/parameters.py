@@ -4,10 +4,13 @@ benchopt takes parameters as they are typed, and YAML reads ``1e-3`` as text:
 a number wherever a number is meant is one here, and has one name.
 """
 import numbers
+import re
 
 from benchmark_utils import checks
 
 _EXACT = 2**53  # Up to here, floats hold all integers.
+# What has a meaning in names of files, in URLs, or in names of benchopt.
+_SPECIAL = re.compile(r"[^\w +@()-]")
 
 
 def as_number(value, default=None):
@@ -57,7 +60,9 @@ def without_dot(value):
     """Text of a parameter in a name that becomes a file's.
 
     benchopt cuts the name of a figure at its last dot, so that 0.5 is
-    written as 5e-1, which ``float`` reads as well, and 2.0 as 2.
+    written as 5e-1, which ``float`` reads as well, and 2.0 as 2. In text, a
+    character that a file or a list of parameters cannot have is ~ and its
+    code, as % and its code are in a URL: two texts never become one.
     """
     if checks.is_number(value, float):
         text = repr(float(value))
@@ -72,8 +77,50 @@ def without_dot(value):
         return f"{sign}{digits}" + (f"e{power}" if power else "")
     if isinstance(value, (list, tuple)):
         brackets = "[]" if isinstance(value, list) else "()"
-        return brackets[0] + ",".join(map(without_dot, value)) + brackets[1]
-    return str(value).replace(".", "-").replace("/", "-")
+        return brackets[0] + ",".join(
+            without_dot(entry) or "~" for entry in value) + brackets[1]
+    return _SPECIAL.sub(
+        lambda found: "".join(f"~{byte:02X}" for byte in found[0].encode(
+            errors="surrogatepass")), str(value))
+
+
+#: Names of what was made in this process, and the parameters behind them.
+_named = {}
+
+
+def namesake(instance):
+    """Say which other parameters have the name of an instance.
+
+    Results are told apart by names, and benchopt writes values as text: None
+    and "None", for instance, are one.
+
+    Parameters
+    ----------
+    instance : ReadsNumbers
+
+    Returns
+    -------
+    str or None
+        Why the instance cannot be run beside the other one, which was there
+        first.
+    """
+    parameters = instance._parameters
+    key = type(instance), str(instance)
+    first = _named.setdefault(key, parameters)
+    for name, value in parameters.items():
+        if not _equal(value, first.get(name)):
+            return (f"{name}={value!r} and {name}={first.get(name)!r} have "
+                    f"one name, {instance}: leave one of them out")
+    return None
+
+
+def _equal(one, other):
+    if repr(one) == repr(other):
+        return True
+    try:
+        return bool(one == other)
+    except ValueError:  # Arrays.
+        return False
 
 
 class ReadsNumbers:

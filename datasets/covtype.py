@@ -42,6 +42,8 @@ class Dataset(BilevelDataset):
         "download": [False],
     }
 
+    test_config = {"n_train": 120, "n_validation": 100, "n_test": 50}
+
     # The download is the same whatever the other parameters and the seed.
     prepare_cache_ignore = (
         "penalty", "n_train", "n_validation", "n_test", "base_seed")

@@ -21,7 +21,9 @@ class Dataset(BilevelDataset):
 
     parameters = {"n_samples": [300]}
 
-    # A smaller one for `benchopt test`.
+    # A smaller one for `benchopt test` and for
+    # `pytest -n 0 tests/datasets/test_every_dataset.py -k template`, which
+    # checks every derivative, the start, and what is kept of a run.
     test_config = {"n_samples": 60}
 
     def get_problem(self):

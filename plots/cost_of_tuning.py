@@ -4,7 +4,7 @@ from benchopt import BasePlot
 from benchmark_utils.reporting import runs, tuning_cost, views
 
 
-class Plot(BasePlot):
+class Plot(views.NamesFigures, BasePlot):
     """How hard a method is to tune: the best of k random configurations.
 
     Of the table of a grid. The expected lowest gap, with the band from the 20

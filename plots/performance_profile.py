@@ -3,7 +3,7 @@ from benchopt import BasePlot
 from benchmark_utils.reporting import profiles, runs, views
 
 
-class Plot(BasePlot):
+class Plot(views.NamesFigures, BasePlot):
     """Share of datasets that a method solves, by its cost.
 
     Relative to the best method on each dataset (performance profile: Dolan,

@@ -1,11 +1,11 @@
 import numpy as np
 from benchopt import BasePlot
 
-from benchmark_utils.reporting import runs
+from benchmark_utils.reporting import runs, views
 from benchmark_utils.reporting.intervals import Comparison
 
 
-class Plot(BasePlot):
+class Plot(views.NamesFigures, BasePlot):
     """Time or oracle calls to reach gaps h(x) - h*, with 95 % intervals.
 
     These are bootstrap intervals over repetitions. A star marks the fastest,

@@ -1,10 +1,10 @@
 import numpy as np
 from benchopt import BasePlot
 
-from benchmark_utils.reporting import runs, tuning_cost
+from benchmark_utils.reporting import runs, tuning_cost, views
 
 
-class Plot(BasePlot):
+class Plot(views.NamesFigures, BasePlot):
     """Final gap over step_size and outer_ratio: one heat map a method.
 
     Of the table of a grid. Each cell has the lowest gap over the other

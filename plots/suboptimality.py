@@ -5,7 +5,9 @@ from benchmark_utils.reporting import runs, views
 # What is shown of it: a column, its power and a text.
 QUANTITIES = {
     "h(x) - h*": ("gap", 1, None),
-    "squared gradient norm": ("objective_grad_norm", 2, "||grad h(x)||^2"),
+    "squared gradient norm": (
+        "objective_grad_norm", 2,
+        "||grad h(x)||^2, under constraints of x - P(x - grad h(x))"),
     "h(x)": ("objective_value", 1, "h(x)"),
     "test error": ("objective_test_error", 1, "share of errors at z*(x)"),
     "AUC of weights": ("objective_weights_auc", 1, "area under ROC curve"),
@@ -18,7 +20,7 @@ LINEAR = ("h(x)", "test error", "AUC of weights")
 N_POINTS = 25
 
 
-class Plot(BasePlot):
+class Plot(views.NamesFigures, BasePlot):
     """h(x) - h*, or what else was measured, against time or oracle calls.
 
     One curve a method, at its best parameters (the lowest median h): the

@@ -50,7 +50,7 @@ class Solver(BilevelSolver):
         "n_cg_steps": [10],
         "eval_freq": [1],
     }
-    grid = {"n_inner_steps": [3, 10, 30], "n_cg_steps": [3, 10]}
+    search_space = {"n_inner_steps": (3, 30), "n_cg_steps": (3, 10)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -22,8 +22,11 @@ class Solver(BilevelSolver):
     a random length. Both step sizes decrease as (t + 1)^(-1/2). The loops
     are those of BSA, with a warm start and a fixed length.
 
-    The paper lets the greatest length of the series grow as log(t); here it
-    is fixed.
+    What differs from the paper: it draws the number of factors from 1, ...,
+    K, here it is from 0, ..., K - 1, as in TTSA, so that the mean of the
+    estimate has the first term of the series, f1 itself; K grows there as
+    log(t), here it is fixed; its step sizes are set by the number of
+    iterations and kept, here they decrease.
 
     Parameters
     ----------
@@ -55,8 +58,8 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [64],
     }
-    grid = {"n_inner_steps": [1, 10],
-            "n_neumann_steps": [10, 30, 100]}
+    search_space = {"n_inner_steps": (1, 10),
+                    "n_neumann_steps": (10, 100)}
 
     def advance(self, n_iterations):
         alset(self.G, self.F, self.inner_batches, self.outer_batches,

@@ -40,7 +40,7 @@ class Solver(BilevelSolver):
         "n_inner_steps": [10],
         "eval_freq": [64],
     }
-    grid = {"n_inner_steps": [1, 3, 10]}
+    search_space = {"n_inner_steps": (1, 10)}
 
     state_names = ("z", "v", "x")
 

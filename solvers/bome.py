@@ -28,8 +28,9 @@ class Solver(BilevelSolver):
         Of z.
     outer_ratio : float
         Step size of z divided by that of x.
-    inner_step_size : float
-        Of the gradient steps that approximate the minimum of G.
+    inner_step_size : float or None
+        Of the gradient steps that approximate the minimum of G. None:
+        ``step_size``.
     eta : float
         The gap must decrease at a rate of at least eta times the square of
         its gradient.
@@ -44,22 +45,23 @@ class Solver(BilevelSolver):
     parameters = {
         "step_size": [0.1],
         "outer_ratio": [0.2],
-        "inner_step_size": [1.0],
+        "inner_step_size": [None],
         "eta": [0.5],
         "n_inner_steps": [10],
         "eval_freq": [1],
     }
-    grid = {"step_size": [0.1, 1.0, 3.2, 10.0], "eta": [0.1, 0.5, 2.0]}
+    # Its bias wants short steps of z, which may not do for those on G.
+    search_space = {"step_size": (0.1, 10.0),
+                    "inner_step_size": [None, 1.0], "eta": (0.1, 2.0)}
 
     constraints = {
         **BilevelSolver.constraints,
-        "inner_step_size": checks.positive,
         "eta": checks.positive,
     }
 
     def advance(self, n_iterations):
         bome(self.G, self.F, self.z, self.x, self.step_size,
-             self.outer_ratio, self.inner_step_size, self.eta,
+             self.outer_ratio, self.inner_loop_step_size, self.eta,
              self.n_inner_steps, n_iterations)
 
 

@@ -58,8 +58,8 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [64],
     }
-    grid = {"n_inner_steps": [1, 10],
-            "n_neumann_steps": [10, 30, 100]}
+    search_space = {"n_inner_steps": (1, 10),
+                    "n_neumann_steps": (10, 100)}
 
     def start(self):
         self.z_start = self.z.copy()

@@ -61,8 +61,8 @@ class Solver(BilevelSolver):
         "n_inner_steps": [10],
         "eval_freq": [16],
     }
-    grid = {"batch_size": [64, "full"], "n_inner_steps": [1, 10],
-            "step_size": [0.1, 1.0, 10.0], "outer_ratio": [0.001, 0.1, 1.0]}
+    search_space = {"batch_size": [64, "full"], "n_inner_steps": (1, 10),
+                    "step_size": (0.1, 10.0), "outer_ratio": (0.001, 1.0)}
     state_names = ("z", "v", "x")
 
     def start(self):

@@ -34,7 +34,7 @@ class Solver(BilevelSolver):
         Step size of y divided by that of x, at the first iteration.
     batch_size : int or "full"
     lmbda0 : float
-        Multiplier lambda at the first iteration.
+        Multiplier lambda at the first iteration. A search stops at 0.1.
     lmbda_exponent : float in [0, 1)
         lambda grows as (t + 1)^lmbda_exponent: 1/7 in the paper.
     outer_exponent : float in [0, 1]
@@ -59,9 +59,10 @@ class Solver(BilevelSolver):
         "n_inner_steps": [3],
         "eval_freq": [64],
     }
-    # Bounded from below: far under its bound, lmbda0 fits another problem.
-    grid = {"lmbda0": [0.1, 1.0, 10.0], "lmbda_exponent": [1 / 7, 6 / 7],
-            "outer_exponent": [5 / 7, 4 / 7]}
+    search_space = {"lmbda0": (0.1, 10.0), "lmbda_exponent": [1 / 7, 6 / 7],
+                    "outer_exponent": [5 / 7, 4 / 7]}
+    # Far under its bound, lmbda0 fits another problem.
+    least = {"lmbda0": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,

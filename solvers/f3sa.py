@@ -38,7 +38,7 @@ class Solver(BilevelSolver):
     batch_size : int or "full"
     lmbda0 : float
         Multiplier lambda at the first iteration, growing as (t + 1)^(1/5).
-        As for F2SA, 2 L_F / mu_G or more.
+        As for F2SA, 2 L_F / mu_G or more in theory; a search stops at 0.1.
     eta : float
         Weight of the new mini-batches at the first iteration, decreasing as
         (t + 1)^(-4/5). Cut to 1, where the method has no memory.
@@ -56,7 +56,8 @@ class Solver(BilevelSolver):
         "eta": [1.0],
         "eval_freq": [64],
     }
-    grid = {"lmbda0": [0.3, 1.0, 3.0, 10.0], "eta": [0.5, 2.5, 12.0]}
+    search_space = {"lmbda0": (0.3, 10.0), "eta": (0.5, 12.0)}
+    least = {"lmbda0": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,

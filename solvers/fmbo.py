@@ -56,7 +56,7 @@ class Solver(BilevelSolver):
         "radius": [None],
         "eval_freq": [128],
     }
-    grid = {"eta": [0.1, 0.5, 2.5, 12.0]}
+    search_space = {"eta": (0.1, 12.0)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -59,7 +59,7 @@ class Solver(BilevelSolver):
         "eta": [0.5],
         "eval_freq": [256],
     }
-    grid = {"eta": [0.5, 2.5, 12.0, 60.0]}
+    search_space = {"eta": (0.5, 60.0)}
 
     constraints = {**BilevelSolver.constraints, "eta": checks.positive}
     state_names = ("z", "v", "x")

@@ -38,8 +38,8 @@ class Solver(BilevelSolver):
     name = "HOAG"
 
     parameters = {"tolerance": [0.1], "tol_decrease": ["exponential"]}
-    grid = {"tolerance": [1e-3, 0.01, 0.1, 1.0],
-            "tol_decrease": ["exponential", "quadratic", "cubic"]}
+    search_space = {"tolerance": (1e-3, 1.0),
+                    "tol_decrease": ["exponential", "quadratic", "cubic"]}
 
     constraints = {
         **BilevelSolver.constraints,

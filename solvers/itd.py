@@ -44,7 +44,7 @@ class Solver(BilevelSolver):
         "n_inner_steps": [10],
         "eval_freq": [1],
     }
-    grid = {"n_inner_steps": [3, 10, 30]}
+    search_space = {"n_inner_steps": (3, 30)}
 
     def start(self):
         self.trajectory = np.empty((self.n_inner_steps + 1, self.z.size))

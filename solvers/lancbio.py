@@ -70,10 +70,10 @@ class Solver(BilevelSolver):
         "first_memory": checks.n_steps,
         "memory": checks.n_steps,
     }
-    grid = {
+    search_space = {
         "subspace": ["LancBiO", "SubBiO"],
-        "memory": [1, 3, 10],
-        "n_inner_steps": [1, 5, 10],
+        "memory": (1, 10),
+        "n_inner_steps": (1, 10),
     }
     state_names = ("z", "v", "x")
 

@@ -18,7 +18,11 @@ class Solver(BilevelSolver):
     are the projections of points far outside: the feasible set must be a box.
 
     The callback comes after each accepted iteration, not after each trial of
-    the line search. The run ends where the line search finds no decrease.
+    the line search. Where the line search finds no decrease, it starts again
+    with an empty memory, and where that finds none either, the run ends:
+    rounding hides what a step along the gradient would gain. Where h falls
+    for ever, as when penalties of useless features grow without bound, it
+    depends on rounding how far out that is.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ class Solver(BilevelSolver):
     name = "L-BFGS"
 
     parameters = {"tolerance": [1e-10], "memory": [10]}
-    grid = {"memory": [5, 10, 20, 40], "tolerance": [1e-10, 1e-6, 1e-4]}
+    search_space = {"memory": (5, 40), "tolerance": (1e-10, 1e-4)}
 
     constraints = {
         **BilevelSolver.constraints,
@@ -48,28 +52,39 @@ class Solver(BilevelSolver):
     def run(self, callback):
         self._reset()
         self.start()
-        if not callback():
+        goes_on = callback()
+        if not goes_on:
             return
         far = np.full_like(self.x, np.inf)
         project = self.problem.inner.project
 
         def after_iteration(intermediate_result):
+            nonlocal goes_on
             self.accept(intermediate_result.x)
-            if not callback():
+            goes_on = callback()
+            if not goes_on:
                 raise StopIteration
 
+        last_value = np.inf
         with one_thread():
-            minimize(
-                self.h, self.x, jac=True, method="L-BFGS-B",
-                bounds=Bounds(project(-far), project(far)),
-                callback=after_iteration,
-                # No other end than the callback's, or the line search's.
-                options={"maxcor": self.memory, "ftol": 0.0, "gtol": 0.0,
-                         "maxiter": 10**9, "maxfun": 10**9})
+            while goes_on:
+                self.known = None
+                minimize(
+                    self.h, self.x, jac=True, method="L-BFGS-B",
+                    bounds=Bounds(project(-far), project(far)),
+                    callback=after_iteration,
+                    # No other end than the callback's, or the line search's.
+                    options={"maxcor": self.memory, "ftol": 0.0, "gtol": 0.0,
+                             "maxiter": 10**9, "maxfun": 10**9})
+                goes_on = goes_on and self.known[0] < last_value
+                last_value = self.known[0]
 
     def h(self, x):
         """h and its gradient; an overflow makes the line search go back."""
         value, gradient = self.exact.value_and_gradient(x, self.tolerance)
+        # To first order in the error of z, F(z, x) is h(x) - v'g: a value that
+        # is too low by that would stop the line search from its iterate.
+        value += self.exact.v @ self.exact.g
         z = self.exact.z
         if not np.isfinite(value) and self.known is not None:
             # As much above h(x_t) as the slope there promised to go below:

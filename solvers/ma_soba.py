@@ -50,7 +50,7 @@ class Solver(BilevelSolver):
         "eval_freq": [256],
     }
 
-    grid = {"theta": [0.01, 0.1, 1.0]}
+    search_space = {"theta": (0.01, 1.0)}
 
     constraints = {**BilevelSolver.constraints, "theta": checks.positive}
     state_names = ("z", "v", "x")

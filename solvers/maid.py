@@ -31,7 +31,10 @@ class Solver(BilevelSolver):
 
     z is within eps where |g| <= mu eps, with mu the smallest eigenvalue of
     the Hessian where x was last. On problems where this is next to 0 all has
-    to be nearly exact; a larger ``mu`` then costs less, and promises less.
+    to be nearly exact; a larger ``mu`` then costs less, but is no constant of
+    strong convexity: eps and omega are no bounds any more, neither that -p is
+    a direction of descent nor that h decreases is certain, and the method is
+    a heuristic. Where a search has chosen a number, that is what was run.
 
     The constants, and the condition of the line search, which needs a convex
     F(., x), are those of the authors' code; the paper's were not at hand.
@@ -47,7 +50,8 @@ class Solver(BilevelSolver):
     first_step : float
         Length of the first step that is tried.
     mu : float or None
-        Strong convexity of G in z; None for the smallest eigenvalue.
+        Strong convexity of G in z; None for the smallest eigenvalue. A number
+        above it takes away what the paper promises.
     """
 
     name = "MAID"
@@ -60,7 +64,8 @@ class Solver(BilevelSolver):
         "first_step": checks.positive,
         "mu": checks.positive_or_none,
     }
-    grid = {"tolerance": [0.01, 0.1, 1.0], "mu": [None, 1e-3, 1e-2, 1e-1]}
+    # A number may be above the true constant: omega is then no bound.
+    search_space = {"tolerance": (0.01, 1.0), "mu": [None, 1e-3, 1e-2, 1e-1]}
     eval_freq = 1
 
     def start(self):

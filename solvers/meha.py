@@ -35,7 +35,7 @@ class Solver(BilevelSolver):
         Step size of z divided by that of x.
     batch_size : int or "full"
     lmbda0 : float
-        Multiplier lambda at the first iteration.
+        Multiplier lambda at the first iteration. A search stops at 0.1.
     lmbda_exponent : float in [0, 1/2)
         At iteration t, lambda is lmbda0 (t + 1)^lmbda_exponent.
     tau : float
@@ -55,8 +55,9 @@ class Solver(BilevelSolver):
         "tau": [2.0],
         "eval_freq": [128],
     }
-    grid = {"lmbda0": [1.0, 3.0, 10.0], "lmbda_exponent": [0.1, 0.25],
-            "tau": [0.5, 2.0, 10.0]}
+    search_space = {"lmbda0": (1.0, 10.0), "lmbda_exponent": [0.1, 0.25],
+                    "tau": (0.5, 10.0)}
+    least = {"lmbda0": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -6,7 +6,11 @@ from benchmark_utils.functions.batches import FULL
 from benchmark_utils.functions.oracles import grad_z, project
 from benchmark_utils.methods.estimators import adjoint_directions
 from benchmark_utils.methods.linear_systems import project_on_ball
-from benchmark_utils.methods.memory import check_tables, zero_sarah
+from benchmark_utils.methods.memory import (
+    check_tables,
+    zero_sarah,
+    zero_sarah_weight,
+)
 from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.sarah import (
     refresh_probability,
@@ -35,8 +39,9 @@ class Solver(BilevelSolver):
     outer_ratio : float
         Step size of z divided by that of x.
     batch_size : int or "full"
-    eta : float in (0, 1]
-        Weight of the memory of D_z; the first iteration has 1.
+    eta : float in (0, 1], or None
+        Weight of the memory of D_z; the first iteration has 1. None is
+        ZeroSARAH's: one half over the number of mini-batches of G.
     prob : float in (0, 1], or None
         Probability of D_v and D_x on all samples; None is b / (n + m).
     radius : float or None
@@ -50,10 +55,10 @@ class Solver(BilevelSolver):
     parameters = {
         "step_size": [0.1], "outer_ratio": [0.3], "batch_size": [64],
         "eta": [0.1], "prob": [None], "radius": [None], "eval_freq": [128]}
-    grid = {"eta": [0.01, 0.1, 0.5], "prob": [None, 0.05]}
+    search_space = {"eta": [None, 0.01, 0.1, 0.5], "prob": [None, 0.05]}
 
     constraints = {
-        **BilevelSolver.constraints, "eta": checks.fraction,
+        **BilevelSolver.constraints, "eta": checks.fraction_or_none,
         "prob": checks.fraction_or_none, "radius": checks.positive_or_none}
     state_names = ("z", "v", "x")
 
@@ -75,8 +80,9 @@ class Solver(BilevelSolver):
     def advance(self, n_iterations):
         mseba(self.G, self.F, self.inner_batches, self.outer_batches,
               self.rng, self.point, self.previous, self.D, self.table,
-              self.average, self.step_size, self.outer_ratio, self.eta,
-              self.p_full, self.ball, self.t, n_iterations)
+              self.average, self.step_size, self.outer_ratio,
+              zero_sarah_weight(self.G, self.eta), self.p_full,
+              self.ball, self.t, n_iterations)
 
 
 @jit

@@ -56,7 +56,7 @@ class Solver(BilevelSolver):
         "n_newton_steps": [1],
         "eval_freq": [128],
     }
-    grid = {"n_newton_steps": [1, 3, 10]}
+    search_space = {"n_newton_steps": (1, 10)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -30,7 +30,7 @@ class Solver(NeedsPackage, BlackBoxSolver):
     requirements = ["pip::optuna"]
 
     parameters = {"box": [(-10.0, 10.0)], "tolerance": [1e-6]}
-    grid = {"box": [(-5.0, 5.0), (-10.0, 10.0), (-20.0, 20.0)]}
+    search_space = {"box": [(-5.0, 5.0), (-10.0, 10.0), (-20.0, 20.0)]}
 
     def start(self):
         import optuna

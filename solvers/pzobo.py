@@ -45,7 +45,7 @@ class Solver(BilevelSolver):
         "n_inner_steps": [5],
         "eval_freq": [1],
     }
-    grid = {"n_directions": [1, 5], "n_inner_steps": [5, 10]}
+    search_space = {"n_directions": (1, 5), "n_inner_steps": (5, 10)}
 
     constraints = {
         **BilevelSolver.constraints,

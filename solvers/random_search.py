@@ -23,7 +23,7 @@ class Solver(BlackBoxSolver):
     name = "RandomSearch"
 
     parameters = {"box": [(-10.0, 10.0)], "tolerance": [1e-6]}
-    grid = {"box": [(-5.0, 5.0), (-10.0, 10.0), (-20.0, 20.0)]}
+    search_space = {"box": [(-5.0, 5.0), (-10.0, 10.0), (-20.0, 20.0)]}
 
     def suggest(self, t):
         return self.x.copy() if t == 0 else self.rng.uniform(

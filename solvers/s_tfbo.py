@@ -50,8 +50,8 @@ class Solver(BilevelSolver):
         "batch_size": [64],
         "eval_freq": [128],
     }
-    grid = {"batch_size": [64, "full"], "step_size": [0.1, 1.0, 10.0],
-            "outer_ratio": [0.001, 0.1, 1.0]}
+    search_space = {"batch_size": [64, "full"], "step_size": (0.1, 10.0),
+                    "outer_ratio": (0.001, 1.0)}
 
     state_names = ("z", "v", "x")
 

@@ -63,7 +63,7 @@ class Solver(BilevelSolver):
         "theta": [1.0],
         "eval_freq": [256],
     }
-    grid = {"memory_init": ["full", "zero"], "theta": [0.2, 1.0]}
+    search_space = {"memory_init": ["full", "zero"], "theta": (0.2, 1.0)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -5,7 +5,11 @@ from benchmark_utils.compiling.compiled import assign, descend, jit
 from benchmark_utils.functions.oracles import project
 from benchmark_utils.methods.estimators import bilevel_terms, like_terms
 from benchmark_utils.methods.linear_systems import project_on_ball
-from benchmark_utils.methods.memory import check_tables, zero_sarah
+from benchmark_utils.methods.memory import (
+    check_tables,
+    zero_sarah,
+    zero_sarah_weight,
+)
 from benchmark_utils.methods.sampling import draw
 from benchmark_utils.methods.solver import BilevelSolver
 
@@ -34,8 +38,10 @@ class Solver(BilevelSolver):
     outer_ratio : float
         Step size of z divided by that of x.
     batch_size : int or "full"
-    eta : float in (0, 1]
+    eta : float in (0, 1], or None
         Weight of the memory; the first iteration has 1. 1 in all is SABA.
+        None is ZeroSARAH's: one half over the number of mini-batches of G for
+        its terms, and of F for its own.
     radius : float or None
         Of a ball that v is projected onto, if any.
     eval_freq : int
@@ -52,10 +58,10 @@ class Solver(BilevelSolver):
         "radius": [None],
         "eval_freq": [128],
     }
-    grid = {"eta": [0.01, 0.1, 0.5]}
+    search_space = {"eta": [None, 0.01, 0.1, 0.5]}
 
     constraints = {
-        **BilevelSolver.constraints, "eta": checks.fraction,
+        **BilevelSolver.constraints, "eta": checks.fraction_or_none,
         "radius": checks.positive_or_none}
     state_names = ("z", "v", "x")
 
@@ -74,19 +80,21 @@ class Solver(BilevelSolver):
         self.tables = tuple(map(np.zeros, self.shapes))
         self.averages = tuple(np.zeros(size) for _, size in self.shapes)
         self.estimates = tuple(map(np.zeros_like, self.averages))
+        self.eta_G = zero_sarah_weight(self.G, self.eta)
+        self.eta_F = zero_sarah_weight(self.F, self.eta)
         self.ball = np.inf if self.radius is None else float(self.radius)
 
     def advance(self, n_iterations):
         sffba(self.G, self.F, self.inner_batches, self.outer_batches,
               self.point, self.previous, self.estimates, self.tables,
-              self.averages, self.step_size, self.outer_ratio, self.eta,
-              self.ball, self.t, n_iterations)
+              self.averages, self.step_size, self.outer_ratio, self.eta_G,
+              self.eta_F, self.ball, self.t, n_iterations)
 
 
 @jit
 def sffba(G, F, inner_batches, outer_batches, point, previous, estimates,
-          tables, averages, step_size, outer_ratio, eta, radius, t_start,
-          n_iterations):
+          tables, averages, step_size, outer_ratio, eta_G, eta_F, radius,
+          t_start, n_iterations):
     (z, v, x), (g, Hv, Cv, f1, f2) = point, estimates
     new, old = like_terms(z, x), like_terms(z, x)
     rho, gamma = step_size, step_size / outer_ratio
@@ -94,10 +102,10 @@ def sffba(G, F, inner_batches, outer_batches, point, previous, estimates,
         i, j = draw(inner_batches), draw(outer_batches)
         bilevel_terms(G, F, i, j, point, new)
         bilevel_terms(G, F, i, j, previous, old)
-        eta_t = 1.0 if t == 0 else eta
         for q in range(5):
+            k, eta = (i, eta_G) if q < 3 else (j, eta_F)
             zero_sarah(estimates[q], new[q], old[q], tables[q], averages[q],
-                       i if q < 3 else j, eta_t)
+                       k, 1.0 if t == 0 else eta)
 
         for k in range(3):
             assign(previous[k], point[k])

@@ -23,8 +23,10 @@ class Solver(BilevelSolver):
     the ``n_refinements`` steps of conjugate gradient that may follow, an
     error of v remains, and x ends where the wrong gradient vanishes.
 
-    From the authors' code: the length of e, 1 / k of B f1 at step k, and that
-    pairs stay from one x to the next. Other than there, B starts from a
+    From the authors' code: that e is as long as the last step of z, where
+    earlier versions have B f1 itself or 1 / k of it at step k, and that pairs
+    stay from one x to the next. Other than there, a pair of OPA follows each
+    step, not every few: the error of v is smallest so. B starts from a
     multiple of the identity, as usual, and L-BFGS is SciPy's, which starts
     afresh at each x and is not told of the pairs of OPA.
 
@@ -61,9 +63,9 @@ class Solver(BilevelSolver):
         "n_refinements": checks.n_steps_or_none,
         "opa": checks.one_of(True, False),
     }
-    grid = {
-        "tolerance": [1e-1, 1e-2, 1e-3],
-        "memory": [10, 30],
+    search_space = {
+        "tolerance": (1e-3, 1e-1),
+        "memory": (10, 30),
         "n_refinements": [0, 5],
         "opa": [False, True],
     }

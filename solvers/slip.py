@@ -65,9 +65,9 @@ class Solver(BilevelSolver):
         "n_warm_up_steps": checks.n_steps,
     }
     # outer_ratio makes a length here: not the ratios of other methods.
-    grid = {
-        "theta": [0.01, 0.1, 1.0],
-        "outer_ratio": [10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0],
+    search_space = {
+        "theta": (0.01, 1.0),
+        "outer_ratio": (10.0, 3000.0),
     }
     state_names = ("z", "v", "x")
 

@@ -50,7 +50,7 @@ class Solver(BilevelSolver):
         "prob": [None],
         "eval_freq": [128],
     }
-    grid = {"prob": [None, 0.1]}
+    search_space = {"prob": [None, 0.1]}
 
     constraints = {
         **BilevelSolver.constraints,

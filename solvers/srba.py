@@ -50,7 +50,9 @@ class Solver(BilevelSolver):
         "period_frac": [0.5],
         "eval_freq": [128],
     }
-    grid = {"period_frac": [0.1, 0.5, 2.5, 12.0]}
+    search_space = {"period_frac": (0.1, 12.0)}
+    # Of a period of one, it is gradient descent on all samples.
+    least = {"period_frac": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,

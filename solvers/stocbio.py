@@ -56,8 +56,8 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [64],
     }
-    grid = {"n_inner_steps": [1, 10],
-            "n_neumann_steps": [0, 10, 30, 100]}
+    search_space = {"n_inner_steps": (1, 10),
+                    "n_neumann_steps": (1, 100)}
 
     constraints = {
         **BilevelSolver.constraints,

@@ -62,8 +62,8 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [64],
     }
-    grid = {"eta": [0.5, 2.5, 12.0],
-            "n_neumann_steps": [10, 30, 100]}
+    search_space = {"eta": (0.5, 12.0),
+                    "n_neumann_steps": (10, 100)}
 
     constraints = {**BilevelSolver.constraints, "eta": positive}
     state_names = ("z", "x", "d_z", "d_x")

@@ -49,7 +49,7 @@ class Solver(BilevelSolver):
     }
 
     # What `tune` tries of your own parameters, beside steps of its own choice:
-    # grid = {"theta": [0.01, 0.1, 1.0]}
+    # search_space = {"theta": (0.01, 1.0)}
 
     # What must stay finite: a run in which one does not has diverged.
     state_names = ("z", "v", "x")

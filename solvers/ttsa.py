@@ -53,7 +53,7 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [128],
     }
-    grid = {"n_neumann_steps": [10, 30, 100]}
+    search_space = {"n_neumann_steps": (10, 100)}
 
     def advance(self, n_iterations):
         ttsa(self.G, self.F, self.inner_batches, self.outer_batches,

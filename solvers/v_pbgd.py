@@ -39,11 +39,12 @@ class Solver(BilevelSolver):
         Of z.
     outer_ratio : float
         Step size of z divided by that of x.
-    inner_step_size : float
-        Of w.
+    inner_step_size : float or None
+        Of w. None: ``step_size``, as the authors of F2BA have one step size
+        for w and z.
     batch_size : int or "full"
     lmbda : float
-        Multiplier lambda, once it is constant.
+        Multiplier lambda, once it is constant. A search stops at 0.1.
     n_penalty_steps : int
         At iteration t, lambda is lmbda min(1, (t + 1) / n_penalty_steps).
     n_inner_steps : int
@@ -58,7 +59,7 @@ class Solver(BilevelSolver):
     parameters = {
         "step_size": [1.0],
         "outer_ratio": [0.5],
-        "inner_step_size": [1.0],
+        "inner_step_size": [None],
         "batch_size": ["full"],
         "lmbda": [10.0],
         "n_penalty_steps": [1],
@@ -66,12 +67,13 @@ class Solver(BilevelSolver):
         "variant": ["V-PBGD"],
         "eval_freq": [1],
     }
-    grid = {"lmbda": [0.1, 1.0, 10.0, 100.0], "n_inner_steps": [1, 10],
-            "variant": ["V-PBGD", "F2BA"]}
+    search_space = {"lmbda": (0.1, 100.0), "n_inner_steps": (1, 10),
+                    "variant": ["V-PBGD", "F2BA"]}
+    # Below, F outweighs G: what is descended is far from h.
+    least = {"lmbda": 0.1}
 
     constraints = {
         **BilevelSolver.constraints,
-        "inner_step_size": checks.positive,
         "lmbda": checks.positive,
         "n_penalty_steps": checks.positive_int,
         "variant": checks.one_of("V-PBGD", "F2BA"),
@@ -84,7 +86,7 @@ class Solver(BilevelSolver):
     def advance(self, n_iterations):
         v_pbgd(self.G, self.F, self.inner_batches, self.outer_batches,
                self.z, self.w, self.x, self.step_size, self.outer_ratio,
-               self.inner_step_size, self.lmbda, self.n_penalty_steps,
+               self.inner_loop_step_size, self.lmbda, self.n_penalty_steps,
                self.n_inner_steps, self.variant == "V-PBGD", self.t,
                n_iterations)
 

@@ -61,8 +61,10 @@ class Solver(BilevelSolver):
         "neumann_step_size": [None],
         "eval_freq": [4],
     }
-    grid = {"period_frac": [0.01, 0.1],
-            "n_neumann_steps": [10, 30, 100]}
+    search_space = {"period_frac": (0.1, 1.0),
+                    "n_neumann_steps": (10, 100)}
+    # Of a period of one, its outer steps are those of gradient descent.
+    least = {"period_frac": 0.1}
 
     constraints = {**BilevelSolver.constraints, "period_frac": positive}
     state_names = ("z", "x", "d_z", "d_x")

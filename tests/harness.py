@@ -14,6 +14,7 @@ from numba import njit
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # For scripts; pytest has it there already.
 
+from benchmark_utils.problems.loading import problem_of  # noqa: E402
 from benchmark_utils.problems.problem import BilevelProblem  # noqa: E402
 
 COMPILED = ROOT / "__cache__" / "numba"
@@ -50,10 +51,7 @@ class InOrder(BilevelProblem):
 
 def make_problem(name, /, seed=0, in_order=True, **parameters):
     """Problem of a dataset, its samples in their order or permuted."""
-    dataset = DATASETS[name].get_instance(**parameters)
-    RunContext().set_run_context(
-        "objective", dataset, "solver", repetition=0, base_seed=seed)
-    problem = dataset.get_problem()
+    problem = problem_of(DATASETS[name].get_instance(**parameters), seed)
     if in_order:
         problem.__class__ = InOrder
     return problem
@@ -119,9 +117,10 @@ def copy_suite(target):
 
 def run(command, cwd=ROOT, **environment):
     """Run a command with this Python; return what it prints."""
-    # A copy of the suite need not compile what this one has compiled.
+    # A copy of the suite need not compile what this one has compiled. Both
+    # streams are one text: without buffers, in the order of printing.
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(COMPILED),
-                   **environment}
+                   "PYTHONUNBUFFERED": "1", **environment}
     # benchopt starts the pytest that it finds there.
     environment["PATH"] = os.pathsep.join(
         [str(Path(sys.executable).parent), environment["PATH"]])

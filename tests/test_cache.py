@@ -1,4 +1,5 @@
 """What is compiled is kept, found again, and never run by mistake."""
+import hashlib
 import os
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ class Compiled(event.Listener):
         pass
 
 event.register("numba:compile", Compiled())
-problem = make_problem("simulated_logistic", n_train=60, n_validation=50,
+problem = make_problem(sys.argv[1], n_train=60, n_validation=50,
                        n_features=6)
 for name in ("SOBA", "SABA"):
     solver = make_solver(name, problem, batch_size=8, eval_freq=4)
@@ -46,11 +47,12 @@ def suite(tmp_path):
     return folder, tmp_path / "compiled"
 
 
-def warm_up(suite):
+def warm_up(suite, kind="simulated_logistic", **environment):
     """Names of the functions that are compiled, and the iterates."""
     folder, compiled = suite
-    code, text = run(["-c", WARM_UP], folder, NUMBA_CACHE_DIR=str(compiled),
-                     PYTHONPATH=str(folder))
+    code, text = run(
+        ["-c", WARM_UP, kind], folder, NUMBA_CACHE_DIR=str(compiled),
+        PYTHONPATH=str(folder), **environment)
     assert code == 0, text
     lines = text.splitlines()
     return ([line.split()[1] for line in lines if "compiles" in line],
@@ -90,6 +92,11 @@ def test_an_edit_compiles_what_it_touches_and_nothing_else(suite):
     assert set(names) == {"bilevel_directions", "soba"}
 
 
+# Whole, but of a version of the suite whose modules had other names.
+_PICKLED = b"cbenchmark_utils.compiled\njit\n."
+OLD = hashlib.sha256(_PICKLED).digest() + _PICKLED
+
+
 def test_damaged_files_are_compiled_again(suite):
     _, ends = warm_up(suite)
     files = sorted(suite[1].rglob("*.nbc"))
@@ -97,7 +104,7 @@ def test_damaged_files_are_compiled_again(suite):
     for k, file in enumerate(files):
         data = file.read_bytes()
         flipped = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
-        file.write_bytes([b"", data[:40], data[:-5], flipped][k % 4])
+        file.write_bytes([b"", data[:40], data[:-5], flipped, OLD][k % 5])
     names, again = warm_up(suite)
     assert "soba" in names and again == ends
     assert warm_up(suite) == ([], ends)
@@ -105,7 +112,7 @@ def test_damaged_files_are_compiled_again(suite):
 
 def test_two_processes_that_compile_at_once(suite):
     folder, compiled = suite
-    command = [sys.executable, "-c", WARM_UP]
+    command = [sys.executable, "-c", WARM_UP, "simulated_logistic"]
     environment = {
         "NUMBA_CACHE_DIR": str(compiled), "PYTHONPATH": str(folder)}
 
@@ -122,9 +129,17 @@ def test_two_processes_that_compile_at_once(suite):
                 if file.is_file() and file.suffix != ".nbc"]
 
 
-@pytest.mark.parametrize("package", ["numba", "llvmlite"])
+def test_kernels_that_are_closures_are_kept(suite):
+    """One file each, whatever the process."""
+    _, ends = warm_up(suite, "simulated_multinomial")
+    files = sorted(suite[1].rglob("*.nbc"))
+    assert warm_up(suite, "simulated_multinomial") == ([], ends)
+    assert sorted(suite[1].rglob("*.nbc")) == files
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite", "np"])
 def test_another_version_finds_nothing(tmp_path, monkeypatch, package):
-    files = cache._Files(tmp_path, "f")
+    files = cache._Files(tmp_path / "kept", "f")
     files.save("key", 1)
     assert files.load("key") == 1
     monkeypatch.setattr(getattr(cache, package), "__version__", "0.0")
@@ -201,3 +216,140 @@ def test_a_full_disk_or_no_folder_is_no_error(monkeypatch):
         return 2.0 * x
 
     assert f(1.5) == 3.0
+
+
+# Two functions that Numba cannot keep, and one that nobody can.
+NOT_KEPT = """
+import sys
+import numba
+import numpy as np
+from numba.experimental import jitclass
+from benchmark_utils.compiling.compiled import jit
+
+LARGE = np.full(3_000_000, float(sys.argv[1]))
+
+@jitclass([("x", numba.float64)])
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+@jit
+def of_an_array(x):
+    return x * LARGE[5]
+
+@jit
+def of_a_class(x):
+    return x * Point(FACTOR).x
+
+@jit
+def plain(x):
+    return 2.0 * x
+
+print(of_an_array(1.5), of_a_class(1.5), plain(1.5))
+"""
+
+
+@pytest.mark.parametrize("level", ["0", "3"])
+def test_what_cannot_be_kept_is_compiled_anew(suite, level):
+    folder, compiled = suite
+    for factor in ("3.0", "4.0", "4.0"):
+        (folder / "of_a_user.py").write_text(
+            NOT_KEPT.replace("FACTOR", factor), encoding="utf-8")
+        code, text = run(
+            ["of_a_user.py", factor], folder, NUMBA_OPT=level,
+            NUMBA_CACHE_DIR=str(compiled), PYTHONPATH=str(folder))
+        expected = f"{1.5 * float(factor)} {1.5 * float(factor)} 3.0"
+        assert code == 0 and text.splitlines()[-1] == expected, text
+        assert "of_a_class is compiled in each process" in text
+    assert not [file for file in compiled.rglob("*.nbc")
+                if "plain" not in file.name]
+
+
+def test_a_file_that_cannot_take_its_place_leaves_nothing(
+        tmp_path, monkeypatch):
+    """On Windows, where another process has it open."""
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        cache._Files(tmp_path / "kept", "f").save("key", 1)
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root can make a folder for another user")
+OTHER = 12345
+
+
+def run_anything(marker):
+    """What a pickle of another user's may do."""
+    open(marker, "w").close()
+
+
+class Malicious:
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return run_anything, (self.marker,)
+
+
+@needs_root
+@pytest.mark.parametrize("what", ["the folder", "the one above", "a link"])
+def test_the_folder_of_another_user_is_passed_over(
+        tmp_path, monkeypatch, what, caplog):
+    """In /tmp, where anybody may be the first."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(cache, "_ROOT", tmp_path / "taken" / "suite")
+    (tmp_path / "taken").touch()  # The suite cannot be written to.
+    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    above = tmp_path / "benchmark_bilevel_0"
+    if what == "a link":
+        (tmp_path / "anywhere").mkdir()
+        above.symlink_to(tmp_path / "anywhere")
+    else:
+        (above / "code").mkdir(parents=True)
+        os.chown(above if what == "the one above" else above / "code",
+                 OTHER, OTHER)
+    assert cache.writable_folder("code") == ""
+    if what != "a link":
+        assert "compiled code is not kept in" in caplog.text
+        assert "12345" in caplog.text
+
+
+@needs_root
+def test_another_user_cannot_have_his_command_run(tmp_path, monkeypatch):
+    """Each folder of the three, and each file, of two users."""
+    chosen, suite = tmp_path / "chosen", tmp_path / "suite"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(chosen))
+    monkeypatch.setattr(cache, "_ROOT", suite)
+    folder = chosen / "code"
+    folder.mkdir(parents=True)
+    os.chown(folder, OTHER, OTHER)
+    # Passed over for the suite's own, which is then for this user alone.
+    own = suite / "__cache__" / "numba" / "code"
+    own.mkdir(parents=True)
+    own.chmod(0o777)
+    assert cache.writable_folder("code") == str(own)
+    assert own.stat().st_mode & 0o777 == 0o700
+
+    marker = tmp_path / "run"
+    files = cache._Files(own / "kernels", "f")
+    files.save("key", Malicious(marker))
+    kept, = files.folder.iterdir()
+    os.chown(kept, OTHER, OTHER)
+    assert files.load("key") is None and not marker.exists()
+    os.chown(kept, 0, 0)
+    kept.chmod(0o666)
+    assert files.load("key") is None and not marker.exists()
+    kept.chmod(0o600)
+    files.load("key")
+    assert marker.exists()  # So that the above is no accident.
+
+    marker.unlink()
+    os.chown(files.folder, OTHER, OTHER)
+    assert files.load("key") is None and not marker.exists()
+    with pytest.raises(PermissionError, match="of user 12345"):
+        files.save("key", 1)

@@ -5,10 +5,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from harness import DATASETS, OBJECTIVE, SOLVERS, copy_suite, run
+from benchopt.utils.run_context import RunContext
+from harness import (
+    DATASETS,
+    OBJECTIVE,
+    ROOT,
+    SOLVERS,
+    copy_suite,
+    make_problem,
+    run,
+)
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from benchmark_utils.checks import is_number
 from benchmark_utils.parameters import as_number, without_dot
+from benchmark_utils.problems.dataset import BilevelDataset
 
 
 @pytest.mark.parametrize("value, default, read", [
@@ -34,11 +46,73 @@ def test_infinity_is_read_and_left_to_the_check():
     (2.0, "2"), (0.5, "5e-1"), (-0.25, "-25e-2"), (1e-7, "1e-7"),
     (1.5e-7, "15e-8"), (1e22, "1e22"), (0.0, "0"), (12, "12"),
     (math.inf, "inf"), (None, "None"), (True, "True"),
-    ([0.5, 1], "[5e-1,1]"), ("a/b.c", "a-b-c")])
+    ([0.5, 1], "[5e-1,1]"), ("a-b_c", "a-b_c"), ("a/b.c", "a~2Fb~2Ec"),
+    (["a,b", "c"], "[a~2Cb,c]"), ("~2F", "~7E2F"), ("{é}", "~7Bé~7D")])
 def test_names(value, text):
     assert without_dot(value) == text
     if is_number(value):
         assert float(text) == value
+
+
+TEXTS = st.text(max_size=6)
+VALUES = st.one_of(st.tuples(TEXTS, TEXTS), st.tuples(
+    st.lists(TEXTS, max_size=3), st.lists(TEXTS, max_size=3)))
+
+
+@given(VALUES)
+@example(("logs/2024/01.csv", "logs/2024-01.csv"))
+@example(("a.b", "a-b"))
+@example((["a,b"], ["a", "b"]))
+@example(([""], []))
+def test_two_values_have_two_names(both):
+    one, other = both
+    names = without_dot(one), without_dot(other)
+    assert (names[0] == names[1]) == (one == other)
+    assert not set("./\\:*?\"<>|%#&={}\0\n") & set(names[0])
+
+
+def test_of_two_values_of_one_name_one_is_refused():
+    class Dataset(BilevelDataset):
+        name = "one of two"
+        parameters = {"path": ["a"]}
+        _module_filename = ROOT / "datasets/digits.py"
+
+        def get_problem(self):
+            return make_problem("quadratic", n_inner=4, n_outer=4,
+                                inner_dim=1, outer_dim=1)
+
+    first, again, second, other = (
+        Dataset.get_instance(path=path) for path in (None, None, "None", "b"))
+    assert str(first) == str(second)
+    reasons = [dataset.get_data()["reason"]
+               for dataset in (first, again, second, other)]
+    assert reasons[:2] == [None, None] and reasons[3] is None
+    assert reasons[2] == (
+        "one of two: path='None' and path=None have one name, "
+        "one of two[path=None]: leave one of them out")
+
+
+def test_of_two_solvers_or_objectives_of_one_name_one_is_refused():
+    class Solver(SOLVERS["SOBA"]):
+        parameters = {**SOLVERS["SOBA"].parameters, "kind": ["a"]}
+
+    problem = make_problem("quadratic", n_inner=64, n_outer=64)
+    solvers = [Solver.get_instance(kind=kind) for kind in (None, "None")]
+    for solver in solvers:
+        RunContext().set_run_context(
+            "objective", "dataset", solver, repetition=0, base_seed=0)
+    solvers[0].set_objective(problem)
+    with pytest.raises(ValueError, match="kind='None' and kind=None have"):
+        solvers[1].set_objective(problem)
+
+    class Objective(OBJECTIVE):
+        parameters = {**OBJECTIVE.parameters, "kind": ["a"]}
+
+    first, second = (Objective.get_instance(kind=kind)
+                     for kind in (None, "None"))
+    assert first.skip(problem=problem) == (False, None)
+    skipped, reason = second.skip(problem=problem)
+    assert skipped and "kind='None' and kind=None have one name" in reason
 
 
 def as_text(value):

@@ -40,3 +40,15 @@ def test_python_versions_are_text():
     oldest = re.search(r"Python (3\.\d+) or later", readme).group(1)
     assert versions[0] == oldest
     assert all(isinstance(version, str) for version in versions)
+
+
+def test_other_processors_are_tried():
+    """ARM with each change, several arithmetics each week."""
+    workflow = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / "tests.yml").read_text())
+    # YAML reads the key "on" as true.
+    assert {"push", "schedule"} <= set(workflow[True])
+    jobs = workflow["jobs"]
+    assert jobs["arm"]["runs-on"].endswith("-arm")
+    assert any(step.get("run") == ".ci/arithmetics"
+               for step in jobs["arithmetics"]["steps"])

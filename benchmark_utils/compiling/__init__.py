@@ -5,6 +5,7 @@
 - ``cache``: where compiled code is kept, and when it may be used again;
 - ``indirect``, ``apart``: calls of kernels by their addresses, by solvers and
   among kernels;
+- ``target``: what Numba compiles for;
 - ``vectors``: registers of vectors, for kernels that hold sums in them.
 
 Nothing here knows what is differentiated.

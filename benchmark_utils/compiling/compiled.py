@@ -24,7 +24,7 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 
 def _cached(dispatcher):
-    dispatcher._cache = Cache(dispatcher.py_func)
+    dispatcher._cache = Cache(dispatcher)
     return dispatcher
 
 

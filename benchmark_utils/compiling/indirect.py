@@ -86,6 +86,7 @@ class _LayoutModel(models.OpaqueModel):
 @infer_getattr
 class _Fields(AttributeTemplate):
     key = Layout
+    depends_on = ()  # All is in the name of the layout.
 
     def generic_resolve(self, layout, field):
         return layout.members.get(field)
@@ -232,6 +233,8 @@ def indirect(oracle, position, arguments, result):
     """
     class Template(AbstractTemplate):
         key = oracle
+        # For the fingerprint of what calls it.
+        depends_on = position, arguments, result
 
         def generic(self, args, kws):
             if len(args) != 1 + len(arguments) or not _is_function(args[0]):

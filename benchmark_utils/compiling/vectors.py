@@ -5,7 +5,8 @@ in registers across a loop over features or samples. The functions below name
 registers: each takes or returns a tuple of vectors of ``LANES`` numbers, of a
 length that is a constant of the source. Arrays are contiguous, of float64,
 and indexed as if they were flattened; nothing checks the bounds. They are for
-compiled code only.
+compiled code only. One file holds them all: each is a few lines of LLVM around
+one type and its pointers, and who reads one needs those.
 
 ==========================================  ================================
 call                                        gives
@@ -48,23 +49,25 @@ row, j, vectors)``                          from ``limit`` on
 ==========================================  ================================
 """
 import math
+from functools import partial
+from itertools import product
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
 
-_WIDE = binding.get_host_cpu_features().get("avx512f", False)
+from benchmark_utils.compiling.target import numbers_in_register
+
 #: Numbers in a vector: as many as a register holds, but no fewer than 4.
-LANES = 8 if _WIDE else 4
-#: Rows of a block of sums: with 3 columns it fills the registers.
-ROWS = 8 if _WIDE else 4
+LANES = max(4, numbers_in_register())
+#: Rows of a block of sums: with 3 columns it fills the registers, of which
+#: there are twice as many where they hold 8.
+ROWS = LANES
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-# Fused to one instruction where there is one.
-_FUSED = ("contract",)
 
 
 class _Vector(types.Type):
@@ -279,20 +282,29 @@ def spread(typing, a, first, stride, rows):
     return _tuple_of(shape[0])(a, first, stride, rows), generate
 
 
+def _multiply_add(builder, x, y, z):
+    """x * y + z, fused to one instruction where there is one."""
+    return builder.fadd(
+        builder.fmul(x, y, flags=("contract",)), z, flags=("contract",))
+
+
+def _on_lists(compute):
+    """Code from tuples of vectors to a tuple, from that for their lists."""
+    def generate(context, builder, signature, arguments):
+        return context.make_tuple(builder, signature.return_type, compute(
+            builder, *(cgutils.unpack_tuple(builder, vectors)
+                       for vectors in arguments)))
+
+    return generate
+
+
 @intrinsic
 def add_outer(typing, sums, a, b):
     if len(sums) != len(a) * len(b):
         return None
-
-    def generate(context, builder, signature, arguments):
-        sums, a, b = (
-            cgutils.unpack_tuple(builder, vectors) for vectors in arguments)
-        pairs = [(x, y) for x in a for y in b]
-        return context.make_tuple(builder, signature.return_type, [
-            builder.fadd(s, builder.fmul(x, y, flags=_FUSED), flags=_FUSED)
-            for s, (x, y) in zip(sums, pairs, strict=True)])
-
-    return sums(sums, a, b), generate
+    return sums(sums, a, b), _on_lists(lambda builder, sums, a, b: [
+        _multiply_add(builder, x, y, s)
+        for s, (x, y) in zip(sums, product(a, b), strict=True)])
 
 
 @intrinsic
@@ -300,31 +312,23 @@ def add_inner(typing, sums, a, b):
     if len(sums) * len(a) != len(b):
         return None
 
-    def generate(context, builder, signature, arguments):
-        sums, a, b = (
-            cgutils.unpack_tuple(builder, vectors) for vectors in arguments)
+    def compute(builder, sums, a, b):
         for r, x in enumerate(a):
-            for c in range(len(sums)):
-                sums[c] = builder.fadd(sums[c], builder.fmul(
-                    x, b[r * len(sums) + c], flags=_FUSED), flags=_FUSED)
-        return context.make_tuple(builder, signature.return_type, sums)
+            row = b[r * len(sums):(r + 1) * len(sums)]
+            sums = [_multiply_add(builder, x, y, s)
+                    for s, y in zip(sums, row, strict=True)]
+        return sums
 
-    return sums(sums, a, b), generate
+    return sums(sums, a, b), _on_lists(compute)
 
 
 @intrinsic
 def add_products(typing, sums, a, b):
     if not len(sums) == len(a) == len(b):
         return None
-
-    def generate(context, builder, signature, arguments):
-        vectors = zip(*(cgutils.unpack_tuple(builder, vectors)
-                        for vectors in arguments), strict=True)
-        return context.make_tuple(builder, signature.return_type, [
-            builder.fadd(s, builder.fmul(x, y, flags=_FUSED), flags=_FUSED)
-            for s, x, y in vectors])
-
-    return sums(sums, a, b), generate
+    return sums(sums, a, b), _on_lists(lambda builder, *lists: [
+        _multiply_add(builder, x, y, s)
+        for s, x, y in zip(*lists, strict=True)])
 
 
 def _elementwise(operation):
@@ -333,14 +337,8 @@ def _elementwise(operation):
     def apply(typing, a, b):
         if len(a) != len(b):
             return None
-
-        def generate(context, builder, signature, arguments):
-            pairs = zip(*(cgutils.unpack_tuple(builder, vectors)
-                          for vectors in arguments), strict=True)
-            return context.make_tuple(builder, signature.return_type, [
-                operation(builder, x, y) for x, y in pairs])
-
-        return a(a, b), generate
+        return a(a, b), _on_lists(lambda builder, *lists: [
+            operation(builder, x, y) for x, y in zip(*lists, strict=True)])
 
     return apply
 
@@ -369,9 +367,7 @@ def _exponential(builder, x):
             builder.add(exponent, integer(1023)), integer(52))
         return builder.bitcast(bits, _VECTOR)
 
-    def multiply_add(x, y, z):
-        return builder.fadd(builder.fmul(x, y, flags=_FUSED), z, flags=_FUSED)
-
+    multiply_add = partial(_multiply_add, builder)
     for bound, sign in (-746.0, "<"), (710.0, ">"):
         x = builder.select(builder.fcmp_ordered(sign, x, _constant(bound)),
                            _constant(bound), x)
@@ -392,12 +388,8 @@ def _exponential(builder, x):
 
 @intrinsic
 def _exponentials(typing, a):
-    def generate(context, builder, signature, arguments):
-        return context.make_tuple(builder, signature.return_type, [
-            _exponential(builder, x)
-            for x in cgutils.unpack_tuple(builder, arguments[0])])
-
-    return a(a), generate
+    return a(a), _on_lists(
+        lambda builder, a: [_exponential(builder, x) for x in a])
 
 
 # A function of its own: with "reassoc", which Numba gives to whatever is in a
@@ -433,8 +425,7 @@ def add_up_each(typing, vectors):
     if rest:
         return None
 
-    def generate(context, builder, signature, arguments):
-        vectors = cgutils.unpack_tuple(builder, arguments[0])
+    def compute(builder, vectors):
         # Two vectors of blocks of lanes become one of blocks of half the
         # size: the first is folded into its lower ones, and the second into
         # its upper ones.
@@ -452,9 +443,9 @@ def add_up_each(typing, vectors):
                                                         + c])
                     for k in range(n_blocks) for c in range(half))]
             half //= 2
-        return context.make_tuple(builder, signature.return_type, vectors)
+        return vectors
 
-    return _tuple_of(n)(vectors), generate
+    return _tuple_of(n)(vectors), _on_lists(compute)
 
 
 @intrinsic
@@ -462,8 +453,7 @@ def transpose(typing, vectors):
     if len(vectors) != LANES:
         return None
 
-    def generate(context, builder, signature, arguments):
-        rows = cgutils.unpack_tuple(builder, arguments[0])
+    def compute(builder, rows):
         # Swap the off-diagonal halves of blocks, of half the size each time.
         half = LANES // 2
         while half:
@@ -476,9 +466,9 @@ def transpose(typing, vectors):
                     rows[r + half] = _shuffle(
                         builder, a, b, [c + half for c in kept])
             half //= 2
-        return context.make_tuple(builder, signature.return_type, rows)
+        return rows
 
-    return vectors(vectors), generate
+    return vectors(vectors), _on_lists(compute)
 
 
 def aligned_zeros(size):

@@ -33,7 +33,8 @@ class ErrorBounds:
         Inner and outer function, for the compiled oracles.
     mu : float or None
         Strong convexity of G in z, or what is to stand for it; None for the
-        smallest eigenvalue of its Hessian.
+        smallest eigenvalue of its Hessian. With a number above that, neither
+        |g| / mu nor omega bounds an error.
 
     Attributes
     ----------

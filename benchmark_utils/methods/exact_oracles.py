@@ -53,11 +53,16 @@ class ExactOracles:
     z, v : array of float64, shape (p,)
         Last solutions of the inner problem and of the adjoint system. Each
         solution is a new array; a failure leaves them as they were.
+    g : array of float64, shape (p,)
+        Gradient of G in z at the last ``z``, no longer than the tolerance:
+        0 before the first solution. F(z, x) + v'g differs from h(x) by no
+        more than the product of the two solutions' errors, F(z, x) alone by
+        up to abs(v'g).
     """
 
     def __init__(self, G, F, z):
         self.G, self.F = G, F
-        self.z, self.v = z.copy(), np.zeros_like(z)
+        self.z, self.v, self.g = z.copy(), np.zeros_like(z), np.zeros_like(z)
 
     def value(self, x, tolerance):
         """h(x), or inf where the inner problem cannot be solved.
@@ -76,7 +81,7 @@ class ExactOracles:
         # At a wild trial point, overflow is an answer, not an accident.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                self.z = solve_inner(
+                self.z, self.g = solve_inner(
                     self.G, x, self.z, tolerance, self.minimise)
             except InnerProblemError:
                 return np.inf
@@ -139,7 +144,8 @@ def solve_inner(G, x, z, tolerance, minimise):
 
     Returns
     -------
-    array of float64, shape (p,)
+    z, g : array of float64, shape (p,)
+        The solution, and the gradient of G in z there.
 
     Raises
     ------
@@ -162,7 +168,7 @@ def solve_inner(G, x, z, tolerance, minimise):
         if not problem.norm <= _SOLVED * np.linalg.norm(g):
             raise InnerProblemError(
                 f"gradient of G of norm {problem.norm:.1e}")
-    return problem.z
+    return problem.z, problem.g
 
 
 class InnerProblem:
@@ -173,13 +179,15 @@ class InnerProblem:
     Attributes
     ----------
     z : array of float64, shape (p,)
+    g : array of float64, shape (p,)
+        Gradient there; NaN before the first call.
     norm : float
         Of the gradient there; infinite before the first call.
     """
 
     def __init__(self, G, x, z, tolerance):
         self.G, self.x, self.tolerance = G, x, tolerance
-        self.z, self.norm = z, np.inf
+        self.z, self.g, self.norm = z, np.full_like(z, np.nan), np.inf
         self.n_products = 0
 
     def function(self, z):
@@ -189,7 +197,7 @@ class InnerProblem:
         if not np.isfinite(norm):
             raise InnerProblemError("the gradient of G overflows")
         if norm < self.norm:
-            self.z, self.norm = z.copy(), norm
+            self.z, self.g, self.norm = z.copy(), g.copy(), norm
         self.trial_value = value(self.G, FULL, z, self.x)
         return self.trial_value, g
 

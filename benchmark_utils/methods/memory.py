@@ -47,6 +47,13 @@ def check_memory(needed, parameter, parts):
             "are allowed")
 
 
+def _check_batches(needed, batch_size, rows):
+    """As ``check_memory``, of tables with a row for each batch."""
+    check_memory(
+        needed, f"batch_size={batch_size!r}", f"{' + '.join(map(str, rows))} "
+        "batches (fewer if batch_size is larger)")
+
+
 def check_tables(shapes, batch_size):
     """Refuse tables that are too large.
 
@@ -62,10 +69,7 @@ def check_tables(shapes, batch_size):
         Naming ``batch_size``, on which the number of batches depends.
     """
     needed = 8 * sum((rows + 1) * columns for rows, columns in shapes)
-    batches = " + ".join(
-        str(rows) for rows in dict.fromkeys(rows for rows, _ in shapes))
-    check_memory(needed, f"batch_size={batch_size!r}",
-                 f"{batches} batches (fewer if batch_size is larger)")
+    _check_batches(needed, batch_size, dict.fromkeys(r for r, _ in shapes))
 
 
 @kernel
@@ -103,6 +107,14 @@ def zero_sarah(d, new, old, table, average, k, eta):
                 + (1.0 - eta) * (d[c] - old[c] + table[k, c] - average[c]))
         table[k, c] = new[c]
         average[c] += change / table.shape[0]
+
+
+def zero_sarah_weight(f, eta):
+    """``eta`` of a function's estimates; None is ZeroSARAH's, 1 / (2 N).
+
+    With N batches (Li, Hanzely, Richtárik, 2021, theorem 1).
+    """
+    return 0.5 / f.n_batches if eta is None else float(eta)
 
 
 class Memory(NamedTuple):
@@ -152,13 +164,12 @@ def check_saga(functions, batch_size):
     for f, sizes in functions:
         rows, columns, sizes = _shapes(f, sizes)
         needed += 8 * (rows * sum(columns) + sum(sizes))
-        rows_of.append(str(rows))
+        rows_of.append(rows)
     if all(f.n_weights > 0 for f, _ in functions):
-        check_memory(needed, f"n_samples={', '.join(rows_of)}", "samples")
-    else:
         check_memory(
-            needed, f"batch_size={batch_size!r}", f"{' + '.join(rows_of)} "
-            "batches (fewer if batch_size is larger)")
+            needed, f"n_samples={', '.join(map(str, rows_of))}", "samples")
+    else:
+        _check_batches(needed, batch_size, rows_of)
 
 
 def empty_memory(f, sizes):

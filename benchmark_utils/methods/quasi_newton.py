@@ -33,9 +33,9 @@ class QuasiNewtonOracles(ExactOracles):
     n_refinements : int
         Steps of conjugate gradient that follow v = -B f1.
     opa : bool
-        Outer-problem awareness: after step k of L-BFGS, B gets the pair
-        e = B f1 / k, y = g(z + e) - g(z), so as to be right for f1. L-BFGS is
-        SciPy's, and not told of it.
+        Outer-problem awareness: after each step s of L-BFGS, B gets the pair
+        e, y = g(z + e) - g(z), with e along B f1 and as long as s, so as to
+        be right for f1. L-BFGS is SciPy's, and not told of it.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class QuasiNewtonOracles(ExactOracles):
     def minimise(self, problem):
         """Lower the gradient of an ``InnerProblem``, and keep the pairs."""
         known = problem.z, *problem.function(problem.z)
-        begin, k = known, 0
+        begin = known
 
         def function(z):
             nonlocal known
@@ -59,14 +59,17 @@ class QuasiNewtonOracles(ExactOracles):
             return known[1:]
 
         def after_step(intermediate_result):
-            nonlocal begin, k
+            nonlocal begin
             z, _, g = known  # The last point tried is the one accepted.
-            self.add_pair(z - begin[0], g - begin[2])
-            begin, k = known, k + 1
+            s = z - begin[0]
+            self.add_pair(s, g - begin[2])
+            begin = known
             if self.opa:
                 f1, g_e = np.empty_like(z), np.empty_like(z)
                 grad_z(self.F, FULL, z, problem.x, f1)
-                e = self.inverse_product(f1) / k
+                e = self.inverse_product(f1)
+                # Where f1 is 0, so is e, and the pair is not kept.
+                e *= np.linalg.norm(s) / (np.linalg.norm(e) or 1.0)
                 grad_z(self.G, FULL, z + e, problem.x, g_e)
                 self.add_pair(e, g_e - g)
             if problem.norm <= problem.tolerance:

@@ -6,7 +6,8 @@ from benchopt import BaseSolver
 
 from benchmark_utils import checks
 from benchmark_utils.methods.sampling import make_sampler
-from benchmark_utils.parameters import ReadsNumbers, as_number
+from benchmark_utils.parameters import ReadsNumbers, as_number, namesake
+from benchmark_utils.sources import imported_by
 
 
 class BilevelSolver(ReadsNumbers, BaseSolver):
@@ -30,6 +31,7 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
     #: What each parameter may be. A subclass extends it for its own.
     constraints = {
         "step_size": checks.positive,
+        "inner_step_size": checks.positive_or_none,
         "outer_ratio": checks.positive,
         "eval_freq": checks.n_steps,
         "n_inner_steps": checks.n_steps,
@@ -40,6 +42,18 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
     #: Arrays that must stay finite, beside z and x. Extended likewise.
     state_names = ("z", "x")
 
+    _imports = None
+
+    # Part of the key of the results that benchopt keeps, beside the file of
+    # the solver. A worker has it from the process that started the run.
+    def _get_state(self):
+        if self._imports is None:
+            self._imports = imported_by(self._module_filename)
+        return {"imports": self._imports}
+
+    def __setstate__(self, state):
+        self._imports = state["imports"]
+
     def set_objective(self, problem):
         """Check the parameters and lay out the data, before any timing.
 
@@ -48,6 +62,9 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
         ValueError
             Naming a parameter, its value and what is allowed.
         """
+        other = namesake(self)
+        if other:
+            raise ValueError(other)
         for name in self._parameters:
             self._unify_type(name)
             if name == "batch_size":
@@ -104,7 +121,14 @@ class BilevelSolver(ReadsNumbers, BaseSolver):
     @property
     def series_step_size(self):
         """Step size of the Neumann series: its own, or that of z."""
-        own = self.neumann_step_size
+        return self._own_or_step_size(self.neumann_step_size)
+
+    @property
+    def inner_loop_step_size(self):
+        """Step size of the steps on G alone: their own, or that of z."""
+        return self._own_or_step_size(self.inner_step_size)
+
+    def _own_or_step_size(self, own):
         return self.step_size if own is None else float(own)
 
     def _reset(self):

@@ -15,9 +15,10 @@ from benchopt.config import get_data_path
 from threadpoolctl import threadpool_limits
 
 from benchmark_utils import checks
-from benchmark_utils.parameters import NamesFiles
+from benchmark_utils.parameters import NamesFiles, namesake
 from benchmark_utils.problems.digest import digest
 from benchmark_utils.problems.problem import BilevelProblem
+from benchmark_utils.sources import imported_by
 
 _LOG = logging.getLogger(__name__)
 _HERE = Path(__file__).resolve().parents[1]
@@ -33,10 +34,11 @@ class BilevelDataset(NamesFiles, BaseDataset):
 
     benchopt keeps results by what is pickled of a dataset. A digest of what
     was read is part of that, so that no result on other data is taken for one
-    on this.
+    on this; so is the code that its file imports beside the environment.
     """
 
     _digest = None
+    _imports = None
     _was_read_before = False
 
     @abstractmethod
@@ -60,6 +62,9 @@ class BilevelDataset(NamesFiles, BaseDataset):
     def get_data(self):
         """Keyword arguments of ``Objective.set_data``."""
         try:
+            other = namesake(self)
+            if other:
+                raise ValueError(other)
             # BLAS rounds differently with each number of threads, and a
             # worker of a parallel run, which simulates the data anew, has
             # fewer than a sequential run.
@@ -95,10 +100,13 @@ class BilevelDataset(NamesFiles, BaseDataset):
     def _get_state(self):
         # What has not been read has a key that nothing else has: a second
         # `benchopt prepare` looks at the files again.
-        return {"digest": self._digest or uuid.uuid4().hex}
+        if self._imports is None:
+            self._imports = imported_by(self._module_filename)
+        return {"digest": self._digest or uuid.uuid4().hex,
+                "imports": self._imports}
 
     def __setstate__(self, state):
-        self._digest = state["digest"]
+        self._digest, self._imports = state["digest"], state["imports"]
         self._was_read_before = True
 
     def _is_explained(self, error):

@@ -2,7 +2,8 @@
 
 Independent of what they judge: no compiled kernel, no solver, no benchopt.
 
-- here: the metrics of a pair (z, x), and the gradient of h;
+- here: the metrics of a pair (z, x), the gradient of h, and what of it counts
+  where x is constrained;
 - ``exact``: Newton's method with a factorised Hessian;
 - ``truncated``: Newton's method with conjugate gradient, for many variables;
 - ``null_space``: where the samples of G do not decide z;
@@ -19,7 +20,7 @@ from benchmark_utils.reference.linear_systems import InnerProblemError
 from benchmark_utils.reference.truncated import TOLERANCE, truncated_newton
 
 __all__ = ["MAX_EXACT_DIM", "TRUNCATED_TOLERANCE", "InnerProblemError",
-           "implicit_gradient", "metrics", "solve_inner"]
+           "gradient_mapping", "implicit_gradient", "metrics", "solve_inner"]
 
 # Threads of BLAS that still spin after an evaluation would take the processor
 # from the solver whose clock then runs, or from the one beside it (-j 2).
@@ -52,9 +53,11 @@ def solve_inner(inner, x, z):
     Parameters
     ----------
     inner : function
-        G, smooth and convex in z, with NumPy methods. Beyond
-        ``MAX_EXACT_DIM`` it needs ``expand``, or else ``hessian_operator``
-        and ``hessian_diagonal``. ``penalties`` gives the r of a part
+        G, smooth and convex in z, with NumPy methods. One that promises so by
+        an attribute ``convex = True`` is believed; of others, curvatures at
+        the solution are checked. Beyond ``MAX_EXACT_DIM`` it needs
+        ``expand``, or else ``hessian_operator`` and ``hessian_diagonal``.
+        ``penalties`` gives the r of a part
         1/2 sum_k r_k z_k^2 of it; without it, r is 0.
     x : array of float64, shape (d,)
         Feasible outer variable.
@@ -72,7 +75,9 @@ def solve_inner(inner, x, z):
     Raises
     ------
     InnerProblemError
-        If there is no minimiser, or none that can be computed: why.
+        If there is no minimiser, or none that can be computed: why. Also
+        where a negative curvature is met, at the solution or on the way: then
+        h is not defined by what holds near z*(x) alone.
     """
     solve = truncated_newton if z.size > MAX_EXACT_DIM else newton
     return solve(inner, x, z)
@@ -123,6 +128,48 @@ def implicit_gradient(problem, x, z_star, solve):
     return gradient
 
 
+def gradient_mapping(project, x, gradient):
+    """What of a gradient counts under constraints: x - P(x - gradient).
+
+    Under constraints the gradient of h does not vanish at a minimiser; its
+    part that points out of the feasible set has no meaning. This is the
+    gradient mapping for a step of length 1, with P the projection onto any
+    closed convex set (Yu. Nesterov, "Introductory lectures on convex
+    optimization", 2004, section 2.2.3; A. Beck, "First-order methods in
+    optimization", 2017, section 10.3):
+
+    - it is 0 if and only if x is feasible and stationary;
+    - it is the gradient, to the last bit, in each entry that P leaves as it
+      is: everywhere, where there is no constraint or none is met;
+    - it is continuous in x, and of a norm of at most that of the gradient
+      at a feasible x. The projection of -gradient onto the cone of feasible
+      directions, which is what x - P(x - t gradient), divided by t, tends
+      to as t -> 0, is not continuous: at a distance of 1e-20 from the bound
+      it is still the whole gradient.
+
+    The step of 1 compares things of different units: for an entry x_k >= 0
+    with a positive slope, it is the smaller of the slope and of what is left
+    to the bound, x_k. A bounded set bounds it too. Of h in other units it is
+    therefore a multiple at points where no constraint is met, and else not.
+
+    Parameters
+    ----------
+    project : function
+        P: from a point of shape (d,) to the nearest feasible one.
+    x, gradient : array of float64, shape (d,)
+
+    Returns
+    -------
+    array of float64, shape (d,)
+        The gradient itself where it is infinite, as where h jumps.
+    """
+    if not np.all(np.isfinite(gradient)):
+        return gradient
+    ahead = x - gradient
+    moved = project(ahead.copy())
+    return np.where(moved == ahead, gradient, x - moved)
+
+
 def metrics(problem, z, x):
     """Judge a pair (z, x), as exactly as ``solve_inner`` says.
 
@@ -135,7 +182,8 @@ def metrics(problem, z, x):
     Returns
     -------
     dict
-        ``value`` = h(x), ``grad_norm`` = norm of the gradient of h at x,
+        ``value`` = h(x), ``grad_norm`` = norm of the gradient of h at x or,
+        where x is constrained, of its ``gradient_mapping``,
         ``inner_distance`` = norm of z - z*(x), ``value_gap`` =
         h(x) - min h where min h is known, and the ``scores`` of the problem,
         at z*(x). A pure function of (z, x). ``grad_norm`` is infinite where h
@@ -166,7 +214,9 @@ def metrics(problem, z, x):
 def _judge(problem, z, x):
     """The metrics that all problems have, and z*(x)."""
     z_star, solve = solve_inner(problem.inner, x, z)
-    gradient = implicit_gradient(problem, x, z_star, solve)
+    gradient = gradient_mapping(
+        problem.inner.project, x,
+        implicit_gradient(problem, x, z_star, solve))
     result = {
         "value": problem.outer.value(z_star, x),
         # Squares overflow in NumPy's norm, not in that of BLAS.

@@ -6,6 +6,8 @@ from scipy.linalg import cho_solve
 
 from benchmark_utils.reference.linear_systems import (
     NO_MINIMISER,
+    NOT_CONVEX,
+    NOT_STRONGLY_CONVEX,
     SINGLE,
     InnerProblemError,
     Inverse,
@@ -13,6 +15,7 @@ from benchmark_utils.reference.linear_systems import (
     cholesky,
     conjugate_gradient,
     expand,
+    has_negative_curvature,
     products,
 )
 from benchmark_utils.reference.null_space import DOUBTFUL_PIVOT, null_space
@@ -24,6 +27,9 @@ _CONVERGED = 1e-24
 UNGUARDED = 1e-10
 # Largest last step, relative to 1 + |z|.
 SETTLED_STEP = 1e-6
+# Steps in a row whose decrement is still more than this part of the last one,
+# near the solution: convergence is not quadratic, as the curvature vanishes.
+_SLOW, _MANY_SLOW = 0.05, 6
 # Where a penalty of e^-300 holds z on separable samples, Newton's method has
 # some 300 steps of the same length to go.
 MAX_ITERATIONS, _MAX_CHEAP_ITERATIONS = 100, 1000
@@ -44,7 +50,8 @@ def newton(inner, x, z):
         z, value = np.zeros_like(z), at_zero
     keeps = z.size >= _MIN_KEPT_DIM and hasattr(inner, "hessian_operator")
     inverse = null = step = start = None
-    smallest = np.inf
+    smallest = previous = np.inf
+    n_slow = 0
     n_iterations = MAX_ITERATIONS if keeps else _MAX_CHEAP_ITERATIONS
     for _ in range(n_iterations):
         if inverse is not None:
@@ -65,7 +72,12 @@ def newton(inner, x, z):
         settled = np.max(np.abs(step)) <= SETTLED_STEP * (
             1 + np.max(np.abs(z)))
         converged = settled and (decrement <= _CONVERGED or stalled)
+        slow = fresh and _SLOW * previous < decrement < UNGUARDED
+        n_slow = n_slow + 1 if slow else 0
+        previous = decrement
         if converged and fresh:
+            if n_slow >= _MANY_SLOW:
+                raise InnerProblemError(NOT_STRONGLY_CONVEX)
             return z - step, inverse
         if converged or not keeps:
             inverse = None
@@ -135,6 +147,8 @@ def _factorise(inner, x, hessian, null):
         if null:
             factor, pivot = cholesky(null.fill(hessian))
     if pivot < _SINGULAR_PIVOT:
+        if has_negative_curvature(hessian):
+            raise InnerProblemError(NOT_CONVEX)
         _, at_zero = inner.grad_hessian(np.zeros(len(hessian)), x)
         if null:
             at_zero = null.fill(at_zero)
@@ -152,5 +166,16 @@ def _find_null_space(inner, x, p):
     known = hasattr(inner, "penalties")
     r = inner.penalties(x) if known else np.zeros(p)
     rows = np.flatnonzero(r <= _SMALL_PENALTY * np.diag(hessian))
-    return null_space(
+    null = null_space(
         hessian[np.ix_(rows, rows)], rows, r[rows], gradient[rows], known)
+    if null and not known:
+        # Of a linear model it is one everywhere, of another function perhaps
+        # at z = 0 alone.
+        z = np.random.default_rng(0).standard_normal(p)
+        elsewhere = inner.grad_hessian(z, x)[1][:, rows]
+        bent = np.abs(elsewhere @ null.basis)
+        noise = 1e-9 * np.max(np.abs(elsewhere), initial=0.0) * np.max(
+            np.abs(null.basis), initial=0.0)
+        if np.any(bent > noise):
+            raise InnerProblemError(NOT_STRONGLY_CONVEX)
+    return null

@@ -2,7 +2,7 @@
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor
+from scipy.linalg import LinAlgError, cho_factor, eigvalsh
 
 # Error of conjugate gradient in single precision, relative to its start.
 SINGLE = 1e-6
@@ -10,6 +10,8 @@ SINGLE = 1e-6
 # numbers of 1e5. Where they are worse, as in a run that is about to diverge,
 # SciPy's default of 10 p steps may take hours.
 MAX_STEPS = 5000
+# Curvatures, relative to the largest, that may be negative by rounding.
+_ROUNDING = 1e-11
 # Where it takes so many, those in single precision would be more again.
 _MANY_STEPS = 300
 
@@ -21,6 +23,14 @@ class InnerProblemError(ArithmeticError):
 NO_MINIMISER = (
     "G decreases on and on as z grows, as where the samples are separated by "
     "features without a penalty, or with next to none")
+NOT_CONVEX = (
+    "G is not convex in z: its curvature is negative at the point that "
+    "Newton's method has come to, so that z*(x) is not the minimiser by any "
+    "local condition, or is none at all")
+
+NOT_STRONGLY_CONVEX = (
+    "G is not strongly convex at z*(x): its curvature vanishes there in some "
+    "direction, but not nearby, so that z*(x) has no derivative")
 
 
 class Inverse:
@@ -81,6 +91,20 @@ def cholesky(hessian):
     return factor, np.min(pivots, initial=1.0)
 
 
+def has_negative_curvature(hessian):
+    """Whether a matrix has a negative eigenvalue, and not by rounding alone.
+
+    Rows are scaled, so that a direction of small entries counts as any other.
+    """
+    diagonal = np.abs(np.diag(hessian))
+    rows = np.max(np.abs(hessian), axis=0)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, rows))
+    scale[scale == 0] = 1.0
+    size = eigvalsh(hessian / scale / scale[:, None], check_finite=False)
+    return size[0] < -10 * np.finfo(float).eps * len(size) * np.max(
+        np.abs(size))
+
+
 def expand(inner, z, x, rough=False):
     """The inner function at a point, from what methods it has.
 
@@ -139,12 +163,16 @@ def conjugate_gradient(product, precondition, b, target, exact=None,
     Raises
     ------
     InnerProblemError
-        If it does not converge.
+        If it does not converge, or if a curvature is negative. Where it does
+        converge, none is in a direction that b has a part of: along an
+        eigenvector of an eigenvalue <= 0, the residual cannot decrease as
+        long as all other curvatures that are met are positive.
     """
     s, residual = np.zeros_like(b), b
     norm = known = np.linalg.norm(b)
     error = 0.0 if exact is None else SINGLE
     direction = old = old_slope = None
+    steepest = 0.0
     for n_steps in range(max_steps or MAX_STEPS):
         if norm <= target:
             return s
@@ -158,14 +186,19 @@ def conjugate_gradient(product, precondition, b, target, exact=None,
             direction = ahead + turn * direction
         old, old_slope = residual, slope
         along = product(direction)
-        length = slope / (direction @ along)
+        curvature = direction @ along
+        length = slope / curvature
         sound = 0 < length < np.inf
+        squared = direction @ direction
+        steepest = max(steepest, abs(curvature) / squared)
         if sound:
             s = s + length * direction
             residual = residual - length * along
             norm = np.linalg.norm(residual)
             sound = norm < 1e6 * known
         elif not error:
+            if curvature < -_ROUNDING * steepest * squared:
+                raise InnerProblemError(NOT_CONVEX)
             break
         # Rounding has changed it by less than a tenth of the target where
         # the last one that is known was near.

@@ -25,6 +25,10 @@ from benchmark_utils.reference.null_space import DOUBTFUL_PIVOT, null_space
 TOLERANCE = 1e-10
 # The same, for the coarse problem whose solution is the start.
 _COARSE_TOLERANCE = 1e-2
+# A negative curvature is not seen if a random vector has a smaller part in
+# its direction, relative to its norm: with a probability of about 1e-6 times
+# the square root of p.
+_CONVEX_TOLERANCE = 1e-6
 # Gradients, relative to that at z = 0: those that single precision is enough
 # for, and those below which a preconditioner is kept.
 _ROUGH, _SETTLED = 1e-4, 1e-3
@@ -48,6 +52,11 @@ def truncated_newton(inner, x, z):
         z = inner.settle(z, x)
     z, here, null, precondition = _iterate(inner, x, z, TOLERANCE)
     exact, rough = products(here, null)
+    if not getattr(inner, "convex", False):
+        # Along the adjoint, all may be well, and along another direction not.
+        b = np.random.default_rng(0).standard_normal(z.size)
+        conjugate_gradient(
+            exact, precondition, b, _CONVEX_TOLERANCE * np.linalg.norm(b))
 
     def inverse(b):
         return conjugate_gradient(

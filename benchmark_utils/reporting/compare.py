@@ -20,19 +20,22 @@ comparison: the same command goes on where it was interrupted.
 """
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from benchopt.results.parquet import to_parquet
 from benchopt.utils.parametrized_name_mixin import is_matched
 
-from benchmark_utils.parameters import as_number
 from benchmark_utils.reporting import (
     figures,
+    files,
+    markup,
     overview,
     pages,
     record,
     running,
+    seeds,
     tables,
 )
 from benchmark_utils.reporting.commands import (
@@ -41,13 +44,23 @@ from benchmark_utils.reporting.commands import (
     parser_of,
     positive,
 )
+from benchmark_utils.reporting.configs import read_config, seeds_of, time_in
 from benchmark_utils.reporting.report import Report
 from benchmark_utils.reporting.runs import Problem
-from benchmark_utils.reporting.selection import REPETITIONS, read_config
 from benchmark_utils.reporting.styles import order
-from benchmark_utils.reporting.suite import ROOT, Dataset, configurations
+from benchmark_utils.reporting.suite import (
+    ROOT,
+    Dataset,
+    configurations,
+    methods,
+)
 
 FRACTION = 1e-2  # Of the gap at the start, in the profiles of the overview.
+# What is written of a dataset, and of several, beside tables and dashboards.
+FILES = ["figure.svg", "figure.pdf", "families.svg", "families.pdf",
+         "table.md", "table.tex", "table.csv"]
+OVERVIEW = ["ranks.md", "ranks.svg", "ranks.pdf", "profile.svg",
+            "profile.pdf", "overview.parquet"]
 
 
 class Chosen:
@@ -61,6 +74,8 @@ class Chosen:
         configuration a method on this dataset, then what ``tune`` has chosen.
     solvers : list of str
         Names as after ``-s``; without, all.
+    defaults : bool
+        Take the defaults of the solvers' files in place of choices.
 
     Attributes
     ----------
@@ -69,7 +84,9 @@ class Chosen:
         From each method to the file that its parameters are from, the last
         one that has it.
     settings : dict
-        ``repetitions`` and ``max_seconds`` of the first of the files.
+        ``max_seconds`` of the first of the files, where it has that.
+    seeds : list of int
+        On which the parameters were chosen.
 
     Raises
     ------
@@ -78,9 +95,15 @@ class Chosen:
         parameters.
     """
 
-    def __init__(self, dataset, files, solvers):
+    def __init__(self, dataset, files, solvers, defaults=False):
         found, self.sources, self.settings = {}, {}, {}
-        for file in files or self._known(dataset):
+        if defaults:
+            files = []
+            for method in methods()[0]:
+                parameters = method.cls.get_instance()._parameters
+                found[method.name] = method, parameters
+                self.sources[method.name] = Path(method.cls._module_filename)
+        for file in files or ([] if defaults else self._known(dataset)):
             config = read_config(file)
             if files and not _is_of(config, dataset):
                 continue
@@ -102,6 +125,9 @@ class Chosen:
                 f"no parameters of {unknown or 'any method'} on "
                 f"{dataset.name}: run tune first, or name a --config")
         self.entries = [found[name] for name in sorted(names, key=order)]
+        self.seeds = sorted({
+            seed for name in names if not defaults
+            for seed in seeds_of(self.sources[name])})
 
     @staticmethod
     def _known(dataset):
@@ -139,15 +165,50 @@ def _is_chosen(config):
 
 
 def _settings(config):
-    """Repetitions and time in a config file, where it has them."""
-    found = {}
-    if "n-repetitions" in config:
-        found["repetitions"] = int(config["n-repetitions"])
-    for text in config.get("objective") or []:
-        seconds = re.search(r"max_seconds=([^,\]]+)", str(text))
-        if seconds:
-            found["max_seconds"] = as_number(seconds.group(1), 1.0)
-    return found
+    """The time of a run in a config file, where it has one."""
+    seconds = time_in(config)
+    return {} if seconds is None else {"max_seconds": seconds}
+
+
+class _Written:
+    """What a folder has of an earlier comparison, by its record.
+
+    Raises
+    ------
+    ValueError
+        If it is that of another dataset.
+    """
+
+    def __init__(self, folder, dataset):
+        self.folder, self.record = folder, folder / "record.json"
+        self.date, self.known = None, {}
+        if not self.record.exists():
+            return
+        try:
+            story = json.loads(self.record.read_text(encoding="utf-8"))
+            self.known = story.get("files")
+            self.date = story.get("date")
+            other = story.get("dataset", dataset)
+        except (ValueError, AttributeError):
+            note(f"{self.record} is no record, and is kept as "
+                 f"{files.aside(self.record).name}")
+            return
+        if other != dataset:
+            raise ValueError(
+                f"{str(folder)!r} has a comparison on {other}, and not on "
+                f"{dataset}: name another --folder")
+
+    def make_room(self, names):
+        """Keep files that are not the last comparison's."""
+        files.make_room(self.folder, names, self.known)
+
+    def store(self, names, story):
+        """Write the record, last, as it says what is there."""
+        files.write(self.record, record.text({**story, "files": {
+            name: files.content(self.folder / name) for name in names}}))
+        note(f"written: {self.folder}" + (
+            f", in place of the comparison of {self.date}"
+            if self.date else ""))
 
 
 class Comparison:
@@ -166,11 +227,13 @@ class Comparison:
         Allow runs of several machines or versions.
     diverged : list of str
         Configurations of which nothing is left.
+    lost : list of str
+        What else a reader must know of what is missing.
     """
 
     def __init__(self, df, dataset, objective, folder, more, mixed=False,
-                 diverged=()):
-        self.folder, self.more = folder, more
+                 diverged=(), lost=()):
+        self.folder, self.more, self.lost = folder, more, list(lost)
         self.table = df[(df["dataset_name"] == dataset)
                         & (df["objective_name"] == objective)]
         self.different = tables.mixed(self.table)
@@ -184,9 +247,24 @@ class Comparison:
         self.report = Report(self.problem)
 
     def write(self, with_dashboard=True):
-        """Write all files."""
+        """Write all files, in place of those of the last comparison.
+
+        What somebody has edited gets another name.
+        """
+        written = _Written(self.folder, self.problem.dataset)
+        with files.locked(written.record):
+            names = [*FILES, self._table.name,
+                     *(pages.FILES if with_dashboard else ())]
+            written.make_room(names)
+            story = self._write(with_dashboard)
+            written.store(names, story)
+
+    @property
+    def _table(self):
+        return self.folder / f"{self.folder.name}.parquet"
+
+    def _write(self, with_dashboard):
         folder, problem = self.folder, self.problem
-        folder.mkdir(parents=True, exist_ok=True)
         title = overview.short_names([problem.dataset])[0] + (
             " (runs of several machines or versions)"
             if self.different else "")
@@ -195,17 +273,20 @@ class Comparison:
             for suffix in (".svg", ".pdf"):
                 figures.save(draw(problem, title), folder / (name + suffix))
         report = self.report
-        (folder / "table.md").write_text("\n".join([
-            report.markdown(), *(f"- {text}" for text in [
+        files.write(folder / "table.md", "\n".join([
+            report.markdown(), *(f"- {markup.markdown(text)}" for text in [
                 *report.claims(), *self.notes()]), ""]))
-        (folder / "table.tex").write_text(
-            report.latex("time") + "\n" + report.latex("oracle calls"))
-        (folder / "table.csv").write_text(report.csv())
-        table = folder / f"{folder.name}.parquet"
-        to_parquet(self.table, table)
-        record.write(folder / "record.json", record.whole(
+        files.write(folder / "table.tex",
+                    report.latex("time") + "\n" + report.latex("oracle calls"))
+        files.write(folder / "table.csv", report.csv())
+        with files.replacing(self._table) as part:
+            to_parquet(self.table, part)
+        if with_dashboard:
+            pages.dashboard(self._table, folder)
+        return record.whole(
             dataset=problem.dataset, reference=problem.reference_text,
-            seeds=sorted(self.table["base_seed"].astype(str).unique()),
+            seeds={"of the comparison": sorted(
+                self.table["base_seed"].astype(str).unique())},
             configurations={method: configuration.name for
                             method, configuration in report.best.items()},
             repetitions={method: [len(c.curves), c.n_asked]
@@ -214,9 +295,7 @@ class Comparison:
                   for column in [*tables.MACHINE, *tables.CODE,
                                  "benchmark-commit", "run_date"]
                   if column in self.table},
-            mixed=self.different, notes=self.notes(), **self.more))
-        if with_dashboard:
-            pages.dashboard(table, folder)
+            mixed=self.different, notes=self.notes()) | self.more
 
     def notes(self):
         """What a reader must know of the runs."""
@@ -232,8 +311,16 @@ class Comparison:
             ("Diverged in at least half of the repetitions", lost),
             ("Repetitions that diverged", missing),
             ("Asked for fewer repetitions than others", fewer),
+            ("Read before 97 % of the time, as an iteration is longer than "
+             "what is left", [
+                 f"{method} at {share:.0%}"
+                 for method, share in self.problem.read_early(best).items()]),
+            ("Blew up, and stand still where the gradient of h vanishes", [
+                method for method, c in best.items()
+                if self.problem.has_blown_up(c)]),
             ("Of several machines or versions",
              [f"{k}: {v}" for k, v in self.different.items()]),
+            ("Not compared", self.lost),
         ] if names]
 
 
@@ -245,13 +332,20 @@ def add_options(parser):
     parser.add_argument("--config", action="append", default=[], type=Path,
                         metavar="FILE", help="parameters; the last file that "
                         "has a method counts")
+    parser.add_argument("--defaults", action="store_true", help="all methods "
+                        "at the defaults of their files: the track without "
+                        "tuning")
     parser.add_argument("--table", action="append", default=[], type=Path,
                         metavar="FILE", help="results; nothing is run")
     parser.add_argument("--objective", help="of the tables, if they have "
                         "several")
-    parser.add_argument("--repetitions", type=at_least_one, metavar="N",
-                        help="(default: as in the config, or "
-                        f"{REPETITIONS})")
+    for name, default, text in [
+            ("starts", seeds.STARTS, "of each method; what is simulated is "
+             "simulated anew"),
+            ("repetitions", seeds.REPETITIONS, "samplings of each start")]:
+        parser.add_argument(
+            f"--{name}", type=at_least_one, default=default, metavar="N",
+            help=f"{text} (default: {default})")
     parser.add_argument("--max-seconds", type=positive, metavar="SECONDS",
                         help="(default: as in the config, or 5)")
     parser.add_argument("--folder", type=Path,
@@ -259,6 +353,9 @@ def add_options(parser):
                         help="(default: outputs/compare of the suite)")
     parser.add_argument("--mixed", action="store_true", help="take tables of "
                         "several machines or versions as they are")
+    parser.add_argument("--changed", action="store_true", help="compare code "
+                        "that differs from its commit, or that git does not "
+                        "know; the record says so")
     parser.add_argument("--no-dashboard", action="store_true")
     running.add_options(parser)
 
@@ -278,16 +375,47 @@ def main(arguments=None):
 
 
 def _compare(options):
-    make = _of_tables if options.table else _of_runs
-    compared = []
-    for comparison in make(options):
-        comparison.write(not options.no_dashboard)
+    files.folder("folder", options.folder)
+    compared, failed = [], []
+    todo = (_of_tables if options.table else _of_runs)(options)
+    for name, make in todo.items():
+        try:
+            comparison = make()
+            comparison.write(not options.no_dashboard)
+        except (ValueError, OSError) as error:
+            # The others are compared all the same.
+            if len(todo) == 1:
+                raise
+            failed.append(f"{name}: {error}")
+            note(failed[-1])
+            continue
         compared.append(comparison)
         for text in [*comparison.report.claims(), *comparison.notes()]:
             print(f"{comparison.folder.name}: {text}")
-        note(f"written: {comparison.folder}")
     if len(compared) > 1:
         _write_overview(compared, options)
+    if failed:
+        raise ValueError("; ".join(failed))
+
+
+def _folders(options, names, slugs):
+    """A folder for each dataset, which is its own.
+
+    Raises
+    ------
+    ValueError
+        Naming two datasets of one folder, or one that is there twice.
+    """
+    taken = {"overview": "the overview of several datasets"}
+    for name, slug in zip(names, slugs, strict=True):
+        if name in taken.values():
+            raise ValueError(f"{name} is asked for twice")
+        if slug in taken:
+            raise ValueError(f"{taken[slug]} and {name} would both be written "
+                             f"to {options.folder / slug}")
+        taken[slug] = name
+        _Written(options.folder / slug, name)
+    return [options.folder / slug for slug in slugs]
 
 
 def _of_tables(options):
@@ -296,46 +424,74 @@ def _of_tables(options):
         df = df[[is_matched(tables.method_of(name), options.solver)
                  for name in df["solver_name"]]]
     names = [tables.find_dataset(df, typed) for typed in options.dataset]
-    for typed, name in zip(options.dataset, names, strict=True):
+    folders = _folders(options, names, [_slug(t) for t in options.dataset])
+
+    def make(name, folder):
         rows = df[df["dataset_name"] == name]
-        yield Comparison(
-            df, name, tables.find_objective(rows, options.objective),
-            options.folder / _slug(typed), {"tables": options.table},
-            options.mixed)
+        return Comparison(
+            df, name, tables.find_objective(rows, options.objective), folder,
+            {"tables": options.table}, options.mixed)
+
+    return {name: partial(make, name, folder)
+            for name, folder in zip(names, folders, strict=True)}
 
 
 def _of_runs(options):
     datasets = [Dataset(typed) for typed in options.dataset]
     # All of them before anything runs.
-    choices = [Chosen(dataset, options.config, options.solver)
-               for dataset in datasets]
+    choices = [Chosen(dataset, options.config, options.solver,
+                      options.defaults) for dataset in datasets]
+    if (record.commit() or {}).get("changed") and not options.changed:
+        raise ValueError(
+            "the code differs from its commit, and nobody could run the "
+            "comparison again: commit first, or give --changed")
+    own = seeds.of_comparison(options.seed, options.starts)
     for dataset, chosen in zip(datasets, choices, strict=True):
-        for file in dict.fromkeys(chosen.sources.values()):
-            methods = [m.name for m, _ in chosen.entries
-                       if chosen.sources[m.name] == file]
-            note(f"{dataset.name}: parameters of {len(methods)} methods from "
+        if set(own) & set(chosen.seeds):
+            raise ValueError(
+                f"seed={options.seed} is not valid on {dataset.name}: "
+                f"parameters were chosen on the seeds {chosen.seeds}, and "
+                f"those of the comparison would be {own}")
+    names = [dataset.name for dataset in datasets]
+    end = "_defaults" if options.defaults else ""
+    folders = _folders(options, names, [d.slug + end for d in datasets])
+    return {name: partial(_run, options, own, *parts) for name, *parts in zip(
+        names, datasets, choices, folders, strict=True)}
+
+
+def _run(options, own, dataset, chosen, folder):
+    """Run the methods on a dataset, a stage for each start."""
+    for file in dict.fromkeys(chosen.sources.values()):
+        names = [m.name for m, _ in chosen.entries
+                 if chosen.sources[m.name] == file]
+        if not options.defaults:
+            note(f"{dataset.name}: parameters of {len(names)} methods from "
                  f"{file}")
-        repetitions = (options.repetitions
-                       or chosen.settings.get("repetitions", REPETITIONS))
-        seconds = (options.max_seconds
-                   or chosen.settings.get("max_seconds", 5.0))
-        folder = options.folder / dataset.slug
-        stage = running.Stage(folder / "runs", "compare", dataset,
-                              chosen.entries, seconds, repetitions, options,
-                              cache=(folder / "runs" / "kept").resolve())
-        df = stage.run()
-        if not len(df):
-            raise ValueError(f"every run diverged: see {stage.log}")
-        for text in stage.unusual():
-            note(text)
-        yield Comparison(
-            df, dataset.name, tables.find_objective(df), folder,
-            {"run": stage.story,
-             "sources": {m.name: chosen.sources[m.name]
-                         for m, _ in chosen.entries},
-             "config": stage.config},
-            mixed=True, diverged=[name for name, end in stage.ends.items()
-                                  if end == "diverged"])
+    seconds = options.max_seconds or chosen.settings.get("max_seconds", 5.0)
+    stages = [running.Stage(
+        folder / "runs", f"start-{seed}", dataset, chosen.entries, seconds,
+        options.repetitions, options, seed,
+        cache=(folder / "runs" / "kept").resolve()) for seed in own]
+    found = [stage.run() for stage in stages]
+    if not any(map(len, found)):
+        raise ValueError(f"every run diverged: see {stages[-1].log}")
+    for text in dict.fromkeys(
+            text for stage in stages for text in stage.unusual()):
+        note(text)
+    df = pd.concat([df for df in found if len(df)], ignore_index=True)
+    ends = [(name, end or "no end") for stage in stages
+            for name, end in stage.ends.items()]
+    return Comparison(
+        df, dataset.name, tables.find_objective(df), folder,
+        {"runs": [stage.story for stage in stages],
+         "seeds": {"of the comparison": own, "of the choice": chosen.seeds},
+         "sources": {m.name: chosen.sources[m.name]
+                     for m, _ in chosen.entries},
+         "config": stages[0].config},
+        mixed=True,
+        diverged={name for name, end in ends if end == "diverged"},
+        lost=sorted({f"{tables.method_of(name)} ({end})" for name, end in ends
+                     if not end.startswith(("done", "diverged"))}))
 
 
 def _slug(typed):
@@ -343,30 +499,33 @@ def _slug(typed):
     try:
         return Dataset(typed).slug
     except ValueError:
-        return re.sub(r"[^\w=-]+", "_", typed).strip("_")
+        return files.short(re.sub(r"[^\w=-]+", "_", typed).strip("_"))
 
 
 def _write_overview(compared, options):
     """Ranks and profiles over all datasets."""
     folder = options.folder / "overview"
-    folder.mkdir(parents=True, exist_ok=True)
     problems = [comparison.problem for comparison in compared]
     ranks = overview.Overview(problems)
-    (folder / "ranks.md").write_text(ranks.markdown())
-    for suffix in (".svg", ".pdf"):
-        figures.save(ranks.draw(), folder / f"ranks{suffix}")
-        figures.save(figures.profile(problems, "time", FRACTION),
-                     folder / f"profile{suffix}")
-    table = folder / "overview.parquet"
-    to_parquet(pd.concat([c.table for c in compared], ignore_index=True),
-               table)
-    record.write(folder / "record.json", {
-        c.problem.dataset: json.loads((c.folder / "record.json").read_text())
-        for c in compared})
-    if not options.no_dashboard:
-        pages.dashboard(table, folder)
+    written = _Written(folder, None)
+    names = [*OVERVIEW, *(() if options.no_dashboard else pages.FILES)]
+    with files.locked(written.record):
+        written.make_room(names)
+        files.write(folder / "ranks.md", ranks.markdown())
+        for suffix in (".svg", ".pdf"):
+            figures.save(ranks.draw(), folder / f"ranks{suffix}")
+            figures.save(figures.profile(problems, "time", FRACTION),
+                         folder / f"profile{suffix}")
+        table = folder / "overview.parquet"
+        with files.replacing(table) as part:
+            to_parquet(pd.concat([c.table for c in compared],
+                                 ignore_index=True), part)
+        if not options.no_dashboard:
+            pages.dashboard(table, folder)
+        written.store(names, {"date": record.now(), "comparisons": {
+            c.problem.dataset: json.loads((c.folder / "record.json").read_text(
+                encoding="utf-8")) for c in compared}})
     print(ranks.markdown())
-    note(f"written: {folder}")
 
 
 if __name__ == "__main__":

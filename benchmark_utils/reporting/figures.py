@@ -4,10 +4,11 @@
 with the others in grey.
 """
 import re
+from pathlib import Path
 
 import numpy as np
 
-from benchmark_utils.reporting import runs, styles, views
+from benchmark_utils.reporting import files, markup, runs, styles, views
 
 GREY = "0.82"
 _SMALLEST = 1e-16  # What is below is 0 to rounding.
@@ -21,6 +22,7 @@ def pyplot():
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "benchmark"
+    styles.embed_fonts()
     from matplotlib import pyplot as plt
 
     return plt
@@ -30,7 +32,8 @@ def save(figure, file):
     """Write a figure as the end of the name says, without the date."""
     keys = {".svg": "Date", ".pdf": "CreationDate"}
     key = keys.get(file.suffix)
-    figure.savefig(file, dpi=150, metadata={key: None} if key else None)
+    with files.replacing(Path(file)) as part:
+        figure.savefig(part, dpi=150, metadata={key: None} if key else None)
     pyplot().close(figure)
 
 
@@ -59,9 +62,9 @@ def headline(problem, title):
     axes[0].set_ylabel(r"$h(x) - h^*$")
     axes[1].tick_params(labelleft=True)
     _limits(axes)
-    figure.suptitle(
+    figure.suptitle(markup.figure(
         f"{title}: median and 20-80 % band of {problem.n_asked} repetitions, "
-        f"{problem.reference_text}", fontsize=9.5)
+        f"{problem.reference_text}"), fontsize=9.5)
     figure.tight_layout(rect=(0, 0, 0.9, 1), w_pad=9)
     for ax in axes:
         _label_ends(ax, ax._ends)
@@ -105,9 +108,9 @@ def families(problem, title, cost="time"):
             ax.set_xlabel(runs.AXES[cost])
             ax.tick_params(labelbottom=True)
     _limits(axes.flat)
-    figure.suptitle(
+    figure.suptitle(markup.figure(
         f"{title}: median of {problem.n_asked} repetitions, "
-        f"{problem.reference_text}", fontsize=10)
+        f"{problem.reference_text}"), fontsize=10)
     figure.tight_layout(w_pad=7.5, rect=(0, 0, 0.93, 1))
     for ax, names in ends:
         _label_ends(ax, names)
@@ -241,9 +244,10 @@ def _label_ends(ax, ends):
         x, y = places[name]
         color = styles.color(_LOST.sub("", name))
         ax.annotate(
-            name, xy=(x, y), xytext=(1.06, at), xycoords="axes fraction",
-            textcoords="axes fraction", fontsize=size, va="center",
-            color=color, annotation_clip=False, arrowprops=dict(
+            markup.figure(name), xy=(x, y), xytext=(1.06, at),
+            xycoords="axes fraction", textcoords="axes fraction",
+            fontsize=size, va="center", color=color,
+            annotation_clip=False, arrowprops=dict(
                 arrowstyle="-", color=color, linewidth=0.6,
                 relpos=(0, 0.5), shrinkA=1, shrinkB=1))
 

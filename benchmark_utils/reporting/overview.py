@@ -1,7 +1,7 @@
 """Methods over several problems: ranks with intervals, and profiles."""
 import numpy as np
 
-from benchmark_utils.reporting import styles
+from benchmark_utils.reporting import markup, styles
 from benchmark_utils.reporting.figures import pyplot
 from benchmark_utils.reporting.intervals import Comparison
 from benchmark_utils.reporting.tables import method_of, parameters_of
@@ -46,7 +46,7 @@ class Overview:
             n_asked = max(1, problem.n_asked)
             for method, rank in Comparison({
                     method: best[method].values("gap") if method in best
-                    else np.full(n_asked, np.inf)
+                    else [np.full(n_asked, np.inf)]
                     for method in names}).ranks().items():
                 if method in best:
                     self.ranks[method, k] = rank
@@ -70,12 +70,12 @@ class Overview:
 
     def markdown(self):
         """The matrix as a table."""
-        rows = [["method", *self._heads, "mean rank"]]
-        rows.append(["---"] * len(rows[0]))
-        rows += [[method, *(self._text(method, k, "-")
-                            for k in range(len(self.problems))),
+        rows = [["method", *map(markup.markdown, self._heads), "mean rank"]]
+        rows += [[markup.markdown(method),
+                  *(self._text(method, k, "-")
+                    for k in range(len(self.problems))),
                   f"{self.mean[method]:.1f}"] for method in self.methods]
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows) + (
+        return markup.table(rows) + (
             "\n\nRank by the median gap h - h* within the time of a run, with "
             "its 95 % interval over repetitions; - diverged or did not run, "
             f"and counts as {len(self.methods)} in the mean.\n")
@@ -108,10 +108,11 @@ class Overview:
             ax.text(n_problems - 0.3, row, f"{self.mean[method]:.1f}",
                     va="center", fontsize=8)
         ax.text(n_problems - 0.3, -0.8, "mean", fontsize=8.5)
-        ax.set_xticks(range(n_problems), self._heads, fontsize=8.5,
-                      rotation=30, ha="left")
+        ax.set_xticks(range(n_problems), map(markup.figure, self._heads),
+                      fontsize=8.5, rotation=30, ha="left")
         ax.xaxis.tick_top()
-        ax.set_yticks(range(n_methods), self.methods, fontsize=8.5)
+        ax.set_yticks(range(n_methods), map(markup.figure, self.methods),
+                      fontsize=8.5)
         for tick, method in zip(ax.get_yticklabels(), self.methods,
                                 strict=True):
             tick.set_color(styles.color(method))

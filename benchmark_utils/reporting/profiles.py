@@ -109,11 +109,8 @@ def _costs(configuration, column, fraction, seed):
     n_resampled = intervals.N_RESAMPLED // 10
     if configuration is None:
         return np.full(1 + n_resampled, np.inf)
-    reached = np.full(configuration.n_asked, np.inf)
-    for k, curve in enumerate(configuration.curves):
-        there = np.flatnonzero(curve["gap"] <= fraction * curve["gap"][0])
-        if len(there):
-            reached[k] = curve[column][there[0]]
-    median = runs.median_with_missing(reached, len(reached))
+    reached = configuration.reaching(column, fraction, relative=True)
+    median = runs.median_with_missing(
+        np.concatenate(reached), configuration.n_asked)
     return np.concatenate(
         [[median], intervals.medians(reached, seed)[:n_resampled]])

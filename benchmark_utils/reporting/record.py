@@ -33,14 +33,22 @@ def versions():
 
 
 def commit():
-    """Commit of the suite and whether files differ from it, or None."""
+    """Commit of the suite and which files differ from it, or None.
+
+    Files that are not tracked count, and those that are ignored do not.
+    """
     def git(*arguments):
         return subprocess.run(
             ["git", "-C", str(ROOT), *arguments], text=True, check=True,
-            capture_output=True).stdout.strip()
+            capture_output=True).stdout.rstrip("\n")
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(changed)}
+        # A solver that is not added to the repository yet runs as well.
+        changed = git(
+            "status", "--porcelain", "--untracked-files=normal", "-z",
+            "--no-renames", "--", ".").split("\0")
+        files = sorted(entry[3:] for entry in changed if entry)
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(files),
+                "files": files}
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -73,7 +81,7 @@ def whole(**more):
             "code": {"sources": SOURCE_HASH, "git": commit()}, **more}
 
 
-def write(file, record):
-    """Write a record as JSON."""
-    file.write_text(json.dumps(record, indent=1, default=str,
-                               ensure_ascii=False) + "\n")
+def text(record):
+    """A record as JSON, as it stands in a file."""
+    return json.dumps(record, indent=1, default=str,
+                      ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ import io
 
 import numpy as np
 
-from benchmark_utils.reporting import runs
+from benchmark_utils.reporting import markup, runs
 from benchmark_utils.reporting.intervals import Comparison
 
 HIDDEN = ("batch_size", "eval_freq")
@@ -92,8 +92,9 @@ class Report:
             h = runs.median_with_missing(
                 configuration.at_end("objective_value"),
                 configuration.n_asked)
-            cells = [configuration.label(), self.parameters(method),
-                     f"{h:.7f}", f"{self.end.median[method]:.1e}"
+            cells = [markup.markdown(configuration.label()),
+                     markup.markdown(self.parameters(method)), f"{h:.7f}",
+                     f"{self.end.median[method]:.1e}"
                      + self._star(self.end, method)]
             for gap in runs.GAPS:
                 time, calls = (self.costs[cost, gap] for cost in runs.COSTS)
@@ -119,15 +120,12 @@ class Report:
 
     def markdown(self):
         """The table, and how to read it."""
-        header, *rows = self.rows()
-        lines = ["| " + " | ".join(cells) + " |"
-                 for cells in [header, ["---"] * len(header), *rows]]
-        return "\n".join(lines) + (
+        return markup.table(self.rows()) + (
             "\n\nMedians: h at the last evaluation within the time of a run, "
             "and seconds / oracle calls to a gap, over "
             f"{self.problem.n_asked} repetitions, with 95 % intervals; "
-            f"{self.problem.reference_text}. \\*: the best, and those that an "
-            "interval does not tell apart from it.\n")
+            f"{markup.markdown(self.problem.reference_text)}. \\*: the best, "
+            "and those that an interval does not tell apart from it.\n")
 
     def latex(self, cost="time"):
         """A table for a paper: the gap at the end, the cost to each gap.
@@ -142,8 +140,10 @@ class Report:
         n = len(self.gaps)
         lines = [
             "% Needs \\usepackage{booktabs}.",
-            f"% {self.problem.dataset}: median over {self.problem.n_asked} "
-            f"repetitions, {self.problem.reference_text}",
+            markup.one_line(
+                f"% {self.problem.dataset}: median over "
+                f"{self.problem.n_asked} repetitions, "
+                f"{self.problem.reference_text}"),
             "% and 95 % intervals; bold: the best, and those not told apart "
             "from it.",
             "{\\footnotesize\\setlength{\\tabcolsep}{3pt}%",
@@ -155,7 +155,7 @@ class Report:
             f"${_power(gap)}$" for gap in self.gaps)]) + " \\\\",
             "\\midrule"]
         for method, configuration in self.best.items():
-            cells = [_escaped(configuration.label().replace(" of ", "/")),
+            cells = [markup.latex(configuration.label().replace(" of ", "/")),
                      _tex(self.end, method, power=True)]
             cells += [_tex(self.costs[cost, gap], method,
                            power=cost != "time") for gap in self.gaps]
@@ -251,7 +251,3 @@ def _tex(compared, method, power):
 def _digits(value):
     """Two digits, without a power of ten for large numbers."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
-
-
-def _escaped(text):
-    return text.replace("_", "\\_").replace("&", "\\&").replace("%", "\\%")

@@ -3,7 +3,9 @@
 A stage is a config file, its results table and its log, in one folder, with a
 name that follows from all that the results depend on. A stage that is there
 is not run again, and one that was interrupted goes on where it was, since
-benchopt keeps the runs that are done.
+benchopt keeps the runs that are done. So does one with a file that is not
+whole, and one in which a method was killed, by the system or by itself: the
+others come first, without it.
 """
 import json
 import math
@@ -12,7 +14,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,15 +25,25 @@ from benchopt.results import read_results
 from benchopt.results.parquet import to_parquet
 
 from benchmark_utils import SOURCE_HASH
-from benchmark_utils.reporting import record, tables
+from benchmark_utils.reporting import files, record, tables
 from benchmark_utils.reporting.commands import at_least_one, note
 from benchmark_utils.reporting.suite import ROOT, digest
+from benchmark_utils.sources import imported_by
 
 _ENDS = re.compile(
     r"\|--([^\n\r]+?):\x1b\[0m \x1b\[1;3\dm"
     r"(done \(timeout\)|done|diverged|error|skip|not installed)[^\n\r]*"
     r"(?:\n +Reason: ([^\n\r]+))?")
 _REASON = re.compile(r"Reason: ([^\n\r]*)")
+_BEGAN = re.compile(r"\|--([^\n\r]+?):\x1b\[0m")
+_WORKERS = re.compile(r"exit codes of the workers are \{([^}]*)\}")
+#: How an end by a signal begins in ``Stage.ends``.
+KILLED = "killed"
+#: Configurations of a method that are killed before the rest is left out.
+MOST_KILLED = 3
+# Somebody wants the run to end, and not a method.
+_ENDED_BY = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
+             if hasattr(signal, name)]
 
 
 class Interrupted(Exception):
@@ -42,7 +56,8 @@ def add_options(parser):
                         help="runs at a time, on this machine")
     parser.add_argument("--parallel-config", metavar="FILE", type=Path,
                         help="as in benchopt: Dask, SLURM")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0,
+                        help="another one has other starts and samplings")
     parser.add_argument("--timeout", type=at_least_one, metavar="SECONDS",
                         help="wall time of a run with its evaluations "
                         "(default: ten minutes and a minute a second)")
@@ -67,6 +82,8 @@ class Stage:
     repetitions : int
     options : argparse.Namespace
         Those of ``add_options``.
+    seed : int
+        benchopt's.
     cache : Path, optional
         Where benchopt keeps runs that are done, in place of where it keeps
         those of all commands: what is measured here is then new.
@@ -78,7 +95,7 @@ class Stage:
     """
 
     def __init__(self, folder, name, dataset, entries, seconds, repetitions,
-                 options, cache=None):
+                 options, seed, cache=None):
         self.name, self.entries, self.options = name, entries, options
         self.cache = cache
         self.repetitions = repetitions
@@ -89,19 +106,19 @@ class Stage:
             "solver": [method.entry(parameters)
                        for method, parameters in entries],
             "timeout": str(options.timeout or math.ceil(600 + 60 * seconds)),
-            "seed": options.seed,
+            "seed": seed,
         }
-        files = {method.cls._module_filename for method, _ in entries}
+        sources = {method.cls._module_filename for method, _ in entries}
         text = yaml.safe_dump(self.config, sort_keys=False,
                               default_flow_style=None, allow_unicode=True)
         stem = f"{name}-" + digest(
-            text, SOURCE_HASH, dataset.digest(options.seed), dataset.file,
-            ROOT / "objective.py", *sorted(map(Path, files)))
-        folder.mkdir(parents=True, exist_ok=True)
+            text, SOURCE_HASH, dataset.digest(seed), dataset.file,
+            ROOT / "objective.py", *sorted(map(Path, sources)),
+            imported_by(dataset.file, ROOT / "objective.py", *sources))
         self.yml, self.parquet, self.log, self.done = (
             folder / f"{stem}{suffix}"
             for suffix in (".yml", ".parquet", ".log", ".json"))
-        self.yml.write_text(text)
+        files.write(self.yml, text)
 
     @property
     def names(self):
@@ -109,7 +126,10 @@ class Stage:
         return [method.full_name(p) for method, p in self.entries]
 
     def run(self):
-        """Run what is not there.
+        """Run what is not there, or not whole.
+
+        One command at a time: another one that wants the same waits, and
+        then has it.
 
         Returns
         -------
@@ -122,15 +142,35 @@ class Stage:
         ValueError
             With benchopt's reason where nothing could be run.
         """
+        with files.locked(self.done):
+            if not self._is_whole():
+                self._run()
+            return (read_results(self.parquet) if self.story["rows"]
+                    else pd.DataFrame(columns=tables.NEEDED))
+
+    def _is_whole(self):
+        """Whether what was stored can be read, and nothing was killed."""
         if not self.done.exists():
-            self._run()
-        return (read_results(self.parquet) if self.parquet.exists()
-                else pd.DataFrame(columns=tables.NEEDED))
+            return False
+        file = self.done
+        try:
+            if any((end or "").startswith(KILLED)
+                   for end in self.ends.values()):
+                return False
+            rows, file = self.story["rows"], self.parquet
+            if not rows or len(read_results(file)) == rows:
+                return True
+            error = f"{rows} rows are needed"
+        except (OSError, ValueError, LookupError, TypeError,
+                AttributeError) as found:
+            error = found
+        note(f"{file} is not whole, and made again ({error})")
+        return False
 
     @property
     def story(self):
         """The record of the run that made it."""
-        return json.loads(self.done.read_text())
+        return json.loads(self.done.read_text(encoding="utf-8"))
 
     @property
     def ends(self):
@@ -157,47 +197,130 @@ class Stage:
                 f"see {self.log}" for (method, end), names in found.items()]
 
     def _run(self):
-        options = self.options
-        part = self.parquet.with_name(f"{self.parquet.stem}-{os.getpid()}")
-        command = [
-            sys.executable, "-u", "-m", "benchopt", "run", str(ROOT),
-            "--config", str(self.yml), "--no-plot", "--output",
-            str(part.resolve())]
-        if options.n_jobs:
-            command += ["-j", str(options.n_jobs)]
-        if options.parallel_config:
-            command += ["--parallel-config", str(options.parallel_config)]
         before, start = record.machine(), time.time()
-        with self.log.open("w") as log:
-            process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env={
-                    **os.environ, **({"BENCHOPT_CACHE": str(self.cache)}
-                                     if self.cache else {})})
-            try:
-                self._follow(process, start)
-            except KeyboardInterrupt:
-                _stop(process)
-                raise Interrupted from None
-        text = self.log.read_text(errors="replace")
+        killed = {}
+        with tempfile.TemporaryDirectory(
+                dir=self.yml.parent, prefix=".part-") as folder:
+            part = Path(folder) / "table.parquet"
+            self.log.write_bytes(b"")
+            alone = False
+            while len(killed) < len(self.entries):
+                code, text = self._benchopt(part, killed, alone, start)
+                ends = self._ends(text)
+                began = [name for name in dict.fromkeys(_BEGAN.findall(text))
+                         if name in ends and ends[name] is None]
+                how = None if part.exists() else _killed_by(code, text, began)
+                if how is None:
+                    break
+                if not began or len(began) > 1 and alone:
+                    raise ValueError(
+                        f"benchopt was {how}, and nothing says by which "
+                        f"method (see {self.log})")
+                if len(began) > 1:
+                    note(f"{how}: one of {began}, which run one at a time")
+                    alone = True
+                    continue
+                self._leave_out(began[0], how, killed)
+            ends = {**self._ends(text), **killed}
+            if not part.exists() and "diverged" not in ends.values():
+                raise ValueError("; ".join(
+                    f"{name} was {how} (see {self.log})"
+                    for name, how in killed.items())
+                    or _why_nothing(text, self.log))
+            rows = self._store(part, ends) if part.exists() else 0
+        files.write(self.done, record.text({
+            "ends": ends, "rows": rows,
+            "seconds": round(time.time() - start, 1),
+            "command": _portable(self._command(
+                self.yml, self.parquet.with_suffix(""))),
+            "jobs": self.options.n_jobs or 1, "one at a time": alone,
+            "parallel config": str(self.options.parallel_config or ""),
+            "machine before": before, "machine after": record.machine()}))
+
+    def _leave_out(self, name, how, killed):
+        """Note that a configuration was killed, and others like it."""
+        killed[name] = how
+        note(f"{name}: {how}; the others go on without it")
+        method = tables.method_of(name)
+        same = [n for n in self.names if tables.method_of(n) == method]
+        if sum(n in killed for n in same) >= MOST_KILLED:
+            killed.update({n: f"{how}, as others of {method} were"
+                           for n in same if n not in killed})
+
+    def _ends(self, text):
+        """How configurations ended, by what benchopt printed."""
         ends = dict.fromkeys(self.names)
         for solver, end, reason in _ENDS.findall(text):
             # A repetition that failed is not hidden by one that did not.
             if solver in ends and ends[solver] in (None, "done"):
                 ends[solver] = f"{end}: {reason}" if reason else end
-        part = part.with_suffix(".parquet")
-        if not part.exists() and (
-                process.returncode < 0 or "diverged" not in ends.values()):
-            raise ValueError(_why_nothing(text, self.log))
-        entries = {"ends": ends, "seconds": round(time.time() - start, 1),
-                   "command": _portable(command), "jobs": options.n_jobs or 1,
-                   "parallel config": str(options.parallel_config or ""),
-                   "machine before": before, "machine after": record.machine()}
-        if part.exists():
-            self._store(part, ends)
-        record.write(self.done, entries)
+        return ends
+
+    def _command(self, config, output, alone=False):
+        options = self.options
+        command = [
+            sys.executable, "-u", "-m", "benchopt", "run", str(ROOT),
+            "--config", str(config), "--no-plot", "--output",
+            str(output.resolve())]
+        if options.n_jobs and not alone:
+            command += ["-j", str(options.n_jobs)]
+        if options.parallel_config and not alone:
+            command += ["--parallel-config", str(options.parallel_config)]
+        return command
+
+    def _benchopt(self, part, left_out, alone, start):
+        """Run benchopt.
+
+        Parameters
+        ----------
+        part : Path
+            The table that it writes.
+        left_out : container of str
+            Full names of configurations.
+        alone : bool
+            One at a time, in its process.
+        start : float
+
+        Returns
+        -------
+        code : int
+            Its exit code, negative for a signal.
+        text : str
+            What it printed, which is added to the log.
+        """
+        config = part.with_name("config.yml")
+        entries = [entry for entry, name in zip(
+            self.config["solver"], self.names, strict=True)
+            if name not in left_out]
+        config.write_text(yaml.safe_dump(
+            {**self.config, "solver": entries}, sort_keys=False,
+            allow_unicode=True), encoding="utf-8")
+        before = self.log.stat().st_size
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                self._command(config, part.with_suffix(""), alone),
+                stdout=log, stderr=subprocess.STDOUT, env={
+                    **os.environ, **({"BENCHOPT_CACHE": str(self.cache)}
+                                     if self.cache else {})})
+            try:
+                self._follow(process, start, before)
+            except KeyboardInterrupt:
+                _stop(process)
+                raise Interrupted from None
+        return process.returncode, self._printed(before)
+
+    def _printed(self, before):
+        """The log from a byte on."""
+        return self.log.read_bytes()[before:].decode(errors="replace")
 
     def _store(self, part, ends):
-        """Add to a table what is not seen in it, and put it in its place."""
+        """Add to a table what is not seen in it, and put it in its place.
+
+        Returns
+        -------
+        int
+            Rows of the table.
+        """
         df = read_results(part)
         lost = [name for name, end in ends.items()
                 if end == "diverged" and name not in set(df["solver_name"])]
@@ -206,16 +329,17 @@ class Stage:
         df["runs-jobs"] = self.options.n_jobs or 1
         df[tables.DIVERGED] = pd.Series(
             [json.dumps(lost)] + [None] * (len(df) - 1), index=df.index)
-        to_parquet(df, part)
-        os.replace(part, self.parquet)
+        with files.replacing(self.parquet) as whole:
+            to_parquet(df, whole)
+        return len(df)
 
-    def _follow(self, process, start):
+    def _follow(self, process, start, before):
         """Show how far it is until it has ended."""
         total, shown = len(self.names), -1
         while process.poll() is None:
             time.sleep(1.0)
             n_done = len({name for name, *_ in _ENDS.findall(
-                self.log.read_text(errors="replace"))} & set(self.names))
+                self._printed(before))} & set(self.names))
             elapsed = time.time() - start
             left = elapsed * (total - n_done) / n_done if n_done else None
             text = f"{self.name}: {n_done} of {total} configurations" + (
@@ -238,14 +362,59 @@ def _portable(command):
 
 def _stop(process):
     """End benchopt, which Ctrl-C in a terminal has reached as well."""
-    for stop in (None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if stop is not None:
-            process.send_signal(stop)
+    stops = [process.poll, process.terminate, process.kill]
+    if os.name != "nt":  # Windows has no such signal for one process.
+        stops.insert(1, partial(process.send_signal, signal.SIGINT))
+    for stop in stops:
+        stop()
         try:
             process.wait(timeout=10)
             return
         except subprocess.TimeoutExpired:
             continue
+
+
+def _killed_by(code, text, began):
+    """Why no process is left that could have said how it ended.
+
+    Parameters
+    ----------
+    code : int
+        Of benchopt.
+    text : str
+        What it printed.
+    began : list of str
+        Configurations that have begun and not ended.
+
+    Returns
+    -------
+    str or None
+        None where it ended by itself.
+
+    Raises
+    ------
+    ValueError
+        If a signal has ended it that asks to end.
+    """
+    if code < 0:
+        if -code in _ENDED_BY:
+            raise ValueError(f"benchopt was ended by {_signal(-code)}: the "
+                             "same command goes on where it was")
+        return f"{KILLED} by {_signal(-code)}"
+    if code and (workers := _WORKERS.search(text)):
+        # Such as SIGKILL(-9); how many there were does not matter.
+        names = re.findall(r"SIG[A-Z0-9]+", workers[1]) or [workers[1]]
+        return f"{KILLED} by {' and '.join(dict.fromkeys(names))}"
+    if code and began and "Traceback" not in text:
+        return f"{KILLED}: its process ended with exit code {code}"
+    return None
+
+
+def _signal(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _why_nothing(text, log):

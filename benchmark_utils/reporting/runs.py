@@ -31,6 +31,11 @@ RESOLUTION = 1e-12
 # Beyond what is stored as the lowest value, by more than it is rounded to.
 _LOWER = 1e-9
 
+#: A run that is read before this share of the time is said to be.
+CLOSE = 0.97
+#: Norm of the gradient, relative to that at the start, that is none.
+FLAT = 1e-9
+
 _last = None, {}  # The table that was read last, and its problems.
 
 #: Where a reference is from: of all seeds, or one a seed.
@@ -40,22 +45,30 @@ Reference = namedtuple("Reference", ["h_star", "origin"])
 class Configuration:
     """A method with its parameters, and what its runs have reached.
 
-    Attributes
+    Parameters
     ----------
     name : str
         With its parameters, as in the table.
-    method : str
-    curves : list of dict of array
-        One for each repetition that ended, of any seed: its columns, sorted,
-        and the ``gap`` h - h*.
-    n_asked : int
-        Repetitions that were asked for. One that is missing has diverged.
+    starts : list of (list of dict of array, int)
+        Of each start: the repetitions that ended, a curve each, and how many
+        were asked for. One that is missing has diverged. A curve has the
+        columns, sorted, and the ``gap`` h - h*.
     """
 
-    def __init__(self, name, curves, n_asked):
-        self.name, self.curves = name, curves
-        self.method = tables.method_of(name)
-        self.n_asked = max(n_asked, len(curves))
+    def __init__(self, name, starts):
+        self.name, self.method = name, tables.method_of(name)
+        self.starts = [(curves, max(n_asked, len(curves)))
+                       for curves, n_asked in starts]
+
+    @property
+    def curves(self):
+        """Those of all starts."""
+        return [curve for curves, _ in self.starts for curve in curves]
+
+    @property
+    def n_asked(self):
+        """Repetitions that were asked for, over all starts."""
+        return sum(n_asked for _, n_asked in self.starts)
 
     @property
     def parameters(self):
@@ -69,13 +82,15 @@ class Configuration:
         return f"{name} ({len(self.curves)} of {self.n_asked})"
 
     def score(self, seconds=np.inf, column="objective_value"):
-        """Median over repetitions of the lowest h within a time.
+        """Median over repetitions of h at the end of a time.
+
+        What comparisons rank by, and what choices of parameters minimise.
 
         Parameters
         ----------
         seconds : float
         column : str
-            "gap" for the lowest h - h*.
+            "gap" for h - h*.
 
         Returns
         -------
@@ -83,14 +98,15 @@ class Configuration:
             The median, infinite where half of the repetitions diverged, then,
             to break ties, the median time to get there.
         """
-        lowest, times = [], []
+        reached, times = [], []
         for curve in self.curves:
-            h = curve[column][curve["time"] <= seconds]
-            if len(h) and not np.all(np.isnan(h)):
-                best = np.nanargmin(h)
-                lowest.append(h[best])
-                times.append(curve["time"][best])
-        return (median_with_missing(lowest, self.n_asked),
+            within = curve["time"] <= seconds
+            h = curve[column][within]
+            if len(h) and not np.isnan(h[-1]):
+                reached.append(h[-1])
+                there = h <= h[-1] + RESOLUTION * max(1.0, abs(h[-1]))
+                times.append(curve["time"][within][there][0])
+        return (median_with_missing(reached, self.n_asked),
                 median_with_missing(times, self.n_asked))
 
     def at_end(self, column):
@@ -102,13 +118,12 @@ class Configuration:
 
         Returns
         -------
-        array of float64, shape (n_asked,)
+        list of array of float64, shape (n_asked,)
+            One array a start.
         """
-        found = np.full(self.n_asked, np.inf)
-        found[:len(self.curves)] = self.at_end(column)
-        return np.where(np.isnan(found), np.inf, found)
+        return self._by_start(lambda curve: curve[column][-1])
 
-    def reaching(self, column, gap):
+    def reaching(self, column, gap, relative=False):
         """Cost of each repetition to a gap: infinite where never reached.
 
         Parameters
@@ -116,17 +131,24 @@ class Configuration:
         column : str
             One of the values of ``COSTS``.
         gap : float
+        relative : bool
+            To the gap at the start of the repetition.
 
         Returns
         -------
-        array of float64, shape (n_asked,)
+        list of array of float64, shape (n_asked,)
+            One array a start.
         """
-        reached = np.full(self.n_asked, np.inf)
-        for k, curve in enumerate(self.curves):
-            there = np.flatnonzero(curve["gap"] <= gap)
-            if len(there):
-                reached[k] = curve[column][there[0]]
-        return reached
+        return self._by_start(lambda curve: cost_to(
+            curve, column, gap * curve["gap"][0] if relative else gap))
+
+    def _by_start(self, number):
+        found = []
+        for curves, n_asked in self.starts:
+            numbers = np.full(n_asked, np.inf)
+            numbers[:len(curves)] = [number(curve) for curve in curves]
+            found.append(np.where(np.isnan(numbers), np.inf, numbers))
+        return found
 
     def median_curve(self, x_column, y_column, n_points=40):
         """Median and 20-80 % band over repetitions, on a common grid.
@@ -183,6 +205,8 @@ class Problem:
         What gaps are measured from; NaN if each seed has its own.
     origin : str
         Where it is from: see ``reference``.
+    limit : float
+        Seconds of a run; infinite where the table does not say.
     different : dict of {str: list}
         What of machines and versions differs: see ``tables.mixed``.
     """
@@ -191,6 +215,7 @@ class Problem:
         self.dataset = dataset
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
+        self.limit = float(df[LIMIT].max()) if LIMIT in df else np.inf
         df = df[~(df["time"] > df.get(LIMIT, np.inf))]
         references = {
             seed: reference(rows, dataset, seed)
@@ -210,20 +235,24 @@ class Problem:
             column for column in df if column.startswith("objective_")
             and df[column].dtype.kind in "if")]
         df = df.sort_values("stop_val", kind="stable")
-        self.configurations = [
-            Configuration(
-                name, [{column: run[column].to_numpy(dtype=float)
-                        for column in columns}
-                       for _, run in rows.groupby(["base_seed", "idx_rep"])],
-                int(rows["n_asked"].max()))
-            for name, rows in df.groupby("solver_name")]
-        lost = set(diverged) | {
-            name for text in df.get(tables.DIVERGED, df["gap"][:0]).dropna()
-            for name in json.loads(text)}
-        self.configurations += [
-            Configuration(name, [], int(df["n_asked"].max()))
-            for name in lost - {c.name for c in self.configurations}]
-        self.configurations.sort(key=lambda c: (order(c.method), c.name))
+        found = {name: {} for name in df["solver_name"]}
+        for (name, seed), rows in df.groupby(["solver_name", "base_seed"]):
+            curves = [{column: run[column].to_numpy(dtype=float)
+                       for column in columns}
+                      for _, run in rows.groupby("idx_rep")]
+            found[name][seed] = curves, int(rows["n_asked"].max())
+        for seed, rows in df.groupby("base_seed"):
+            # Of these nothing is left from this seed.
+            lost = set(diverged).difference(found).union(*(
+                json.loads(text) for text in
+                rows.get(tables.DIVERGED, rows["gap"][:0]).dropna()))
+            for name in lost:
+                found.setdefault(name, {}).setdefault(
+                    seed, ([], int(rows["n_asked"].max())))
+        self.configurations = sorted(
+            (Configuration(name, list(starts.values()))
+             for name, starts in found.items()),
+            key=lambda c: (order(c.method), c.name))
 
     @property
     def reference_text(self):
@@ -267,6 +296,36 @@ class Problem:
         return next((
             {column: values[0] for column, values in curve.items()}
             for c in self.configurations for curve in c.curves), None)
+
+    def read_early(self, best):
+        """Methods whose last evaluation is not at the end of the time.
+
+        Parameters
+        ----------
+        best : dict of {str: Configuration}
+
+        Returns
+        -------
+        dict of {str: float}
+            The median share of the time at which a method was read, where it
+            is below 97 % and the gradient has not vanished by then.
+        """
+        if not np.isfinite(self.limit):
+            return {}
+        shares = {method: float(np.median(c.at_end("time"))) / self.limit
+                  for method, c in best.items()}
+        return {method: share for method, share in shares.items()
+                if share < CLOSE and not self._is_flat(best[method])}
+
+    def has_blown_up(self, configuration):
+        """Whether it ends above the start, where the gradient vanishes."""
+        above = np.median(configuration.at_end("gap")) > self.start["gap"]
+        return bool(above) and self._is_flat(configuration)
+
+    def _is_flat(self, configuration):
+        column = "objective_grad_norm"
+        return np.median(configuration.at_end(column)) <= (
+            FLAT * self.start[column])
 
     def scores(self):
         """Those of ``SCORES`` that the dataset has."""
@@ -312,7 +371,8 @@ def reference(rows, dataset, seed):
         if gaps.notna().any():
             return Reference(float(gaps.median()), "min h")
     lowest = float(rows["objective_value"].min())
-    stored = yaml.safe_load(REFERENCES.read_text()) or {}
+    stored = yaml.safe_load(
+        REFERENCES.read_text(encoding="utf-8")) or {}
     entry = next((entry for name, entry in stored.items()
                   if tables.same_name(name, dataset)), None)
     if entry and str(entry.get("seed", seed)) == seed:
@@ -320,6 +380,35 @@ def reference(rows, dataset, seed):
         if not lowest < h_star - _LOWER * max(1.0, abs(h_star)):
             return Reference(h_star, entry["origin"])
     return Reference(lowest, "lowest h of this run")
+
+
+def cost_to(curve, column, gap):
+    """What it took a repetition to come to a gap; infinite if it did not.
+
+    Between the last evaluation above it and the first that is not, the
+    logarithm of the gap is taken for linear: else the cost would be that of
+    evaluations.
+
+    Parameters
+    ----------
+    curve : dict of array
+    column : str
+        One of the values of ``COSTS``.
+    gap : float
+
+    Returns
+    -------
+    float
+    """
+    there = np.flatnonzero(curve["gap"] <= gap)
+    if not len(there):
+        return np.inf
+    k = there[0]
+    cost, gaps = curve[column], np.maximum(curve["gap"], RESOLUTION)
+    if k == 0 or gap <= RESOLUTION or not np.isfinite(gaps[k - 1]):
+        return cost[k]
+    share = np.log(gaps[k - 1] / gap) / np.log(gaps[k - 1] / gaps[k])
+    return cost[k - 1] + share * (cost[k] - cost[k - 1])
 
 
 def held(x, y, grid):

@@ -17,7 +17,8 @@ FAMILIES = {
     "penalty, first order": (
         0.78, 0.65, ["F2SA", "F2SA-p", "F3SA", "BOME", "V-PBGD", "MEHA",
                      "FdeHBO", "PZOBO"]),
-    "tuning-free": (0.14, 1.0, ["S-TFBO", "D-TFBO"]),
+    "adaptive steps": (
+        0.14, 1.0, ["S-TFBO", "D-TFBO", "AdamBO", "Ada-BiO", "BiAdam"]),
     "deterministic": (
         0.95, 0.75, ["AID-GD", "ITD", "HOAG", "MAID", "SHINE", "LancBiO",
                      "RAHGD", "L-BFGS"]),
@@ -104,6 +105,17 @@ def style(method, label):
         With ``label``, ``color`` (RGBA) and ``marker``.
     """
     return dict(label=label, color=color(method), marker=marker(method))
+
+
+def embed_fonts():
+    """Let matplotlib write fonts of type 42 to PDF and PostScript.
+
+    Conferences refuse those of Type 3, which are its default.
+    """
+    import matplotlib
+
+    for key in ("pdf.fonttype", "ps.fonttype"):
+        matplotlib.rcParams[key] = 42
 
 
 def _place(method):

@@ -11,7 +11,7 @@ from benchopt.utils.parametrized_name_mixin import (
 )
 from benchopt.utils.run_context import RunContext
 
-from benchmark_utils.reporting import tables
+from benchmark_utils.reporting import files, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,10 +50,10 @@ class Dataset:
         self.name = str(instance)
         self.entry = tables.as_typed(cls.name, instance._parameters)
         default = cls.get_instance()._parameters
-        self.slug = "_".join([cls.name, *(
+        self.slug = files.short("_".join([cls.name, *(
             str(part) for key, value in sorted(instance._parameters.items())
             if value != default[key]
-            for part in (key, tables.without_dot(value)))])
+            for part in (key, tables.without_dot(value)))]))
         self.file = cls._module_filename
         self._digests = {}
 
@@ -150,6 +150,12 @@ def methods(typed=()):
             if not cls.is_installed():
                 missing.append(cls.name)
                 continue
+            first = found.get(cls.name)
+            if first and first.cls._module_filename != cls._module_filename:
+                raise ValueError(
+                    f"two solvers are called {cls.name}: those of "
+                    f"{first.cls._module_filename} and of "
+                    f"{cls._module_filename}; give one another name")
             found[cls.name] = Method(
                 cls, base if is_file_selector(base) else cls.name,
                 {name: values if isinstance(values, list) else [values]

@@ -9,10 +9,10 @@ repetition diverged are named, too.
 """
 from pathlib import Path
 
-from benchmark_utils.reporting import figures, runs, styles, tables
+from benchmark_utils.reporting import figures, files, runs, styles, tables
 from benchmark_utils.reporting.commands import note, parser_of
+from benchmark_utils.reporting.configs import methods_of, read_config
 from benchmark_utils.reporting.report import Report
-from benchmark_utils.reporting.selection import methods_of, read_config
 
 
 def main(arguments=None):
@@ -26,15 +26,18 @@ def main(arguments=None):
     parser.add_argument("--config", action="append", default=[],
                         help="config file of the run")
     parser.add_argument("--figure", type=Path,
-                        help="file to draw to (svg, png, pdf)")
+                        help="file to draw to (svg, png, pdf), which must "
+                        "not exist")
     options = parser.parse_args(arguments)
     try:
         _print(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
 
 
 def _print(options):
+    if options.figure:
+        files.output("figure", options.figure)
     df = tables.read(options.results)
     dataset = tables.find_dataset(df, options.dataset)
     rows = df[df["dataset_name"] == dataset]

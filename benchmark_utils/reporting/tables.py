@@ -6,6 +6,7 @@ seed, and repetition. Tables in which two different runs are the same by all
 of these are refused.
 """
 import ast
+import json
 import re
 import weakref
 from pathlib import Path
@@ -93,6 +94,31 @@ def read(files, prepare=True):
     return prepared(whole, strict=True) if prepare else whole
 
 
+def added(old, new, methods):
+    """A table, and what another one has of other methods.
+
+    Parameters
+    ----------
+    old, new : pandas.DataFrame
+        Of benchopt.
+    methods : set of str
+        Of which ``old`` is left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    kept = old[~old["solver_name"].map(method_of).isin(methods)].copy()
+    if DIVERGED in old:
+        lost = sorted({name for text in old[DIVERGED].dropna()
+                       for name in json.loads(text)
+                       if method_of(name) not in methods})
+        kept[DIVERGED] = pd.Series(
+            [json.dumps(lost)] * (len(kept) > 0)
+            + [None] * (len(kept) - 1), index=kept.index, dtype=object)
+    return pd.concat([kept, new], ignore_index=True) if len(kept) else new
+
+
 _last = None, None  # The table that was prepared last, and what came out.
 
 
@@ -113,10 +139,9 @@ def prepared(df, strict=False):
     Returns
     -------
     pandas.DataFrame
-        With a column ``n_asked``: how many repetitions, over all seeds, a
-        configuration was asked for, as far as a table shows it. What diverged
-        left no rows. Each seed has as many as its highest repetition in the
-        runs that the configuration was part of.
+        With a column ``n_asked``: how many repetitions of its seed a
+        configuration was asked for, as far as a table shows it: the highest
+        in the runs that it was part of. What diverged left no rows.
 
     Raises
     ------
@@ -135,6 +160,8 @@ def prepared(df, strict=False):
     df["solver_name"] = _names_by_file(df)
     df["n_asked"] = _asked(df)
     df = _once(df)
+    if strict:
+        _refuse_namesakes(df)
     twice = df[df.duplicated([*RUN, "stop_val"])]
     if strict and len(twice):
         run = twice.iloc[0]
@@ -149,6 +176,32 @@ def prepared(df, strict=False):
     if not strict:
         _last = weakref.ref(original), df
     return df
+
+
+def _refuse_namesakes(df):
+    """Refuse a table in which one name stands for several parameters."""
+    for what, prefix in (("dataset", "p_dataset_"), ("objective", "p_obj_"),
+                         ("solver", "p_solver_")):
+        names = df[f"{what}_name"]
+        for column in df:
+            # Copies of a suite have the same files in other folders.
+            is_file = column == "file_dataset" and what == "dataset"
+            if not is_file and not column.startswith(prefix):
+                continue
+            values = df[column].dropna()
+            if values.dtype.kind not in "iufb":
+                values = values.map(
+                    lambda value: Path(value).name) if is_file else (
+                        values.map(str))
+            several = values.groupby(names).nunique()
+            for name in several[several > 1].index:
+                found = {without_dot(as_number(value)): value
+                         for value in values[names == name]}
+                if len(set(found) - {""}) > 1:
+                    raise ValueError(
+                        f"two {what}s are called {name}, with {column} = "
+                        f"{' and '.join(map(str, found.values()))}: leave "
+                        "out one of them")
 
 
 def _once(df):
@@ -174,25 +227,38 @@ def _names_by_file(df):
             first.setdefault(method_of(name), file)
     own = names.map(method_of).map(first)
     others = df["file_solver"] != own
+    shown = {}
+    for method, found in df["file_solver"][others].groupby(
+            names[others].map(method_of)):
+        shown |= {(method, file): tail
+                  for file, tail in _tails(set(found)).items()}
     names[others] = [
-        f"{method_of(name)} ({Path(file).name}){name[len(method_of(name)):]}"
-        for name, file in zip(
-            names[others], df["file_solver"][others], strict=True)]
+        f"{method} ({shown[method, file]}){name[len(method):]}"
+        for name, method, file in zip(
+            names[others], names[others].map(method_of),
+            df["file_solver"][others], strict=True)]
     return names
 
 
+def _tails(files):
+    """Ends of paths, as short as can be for each to be another one."""
+    parts = {file: Path(file).parts for file in files}
+    for n in range(1, max(map(len, parts.values()), default=0) + 1):
+        tails = {file: "/".join(of[-n:]) for file, of in parts.items()}
+        if len(set(tails.values())) == len(files):
+            return tails
+    return {file: file for file in files}
+
+
 def _asked(df):
-    """How many repetitions each row's configuration was asked for."""
-    problem = ["dataset_name", "objective_name", "base_seed"]
-    run = df.groupby([*problem, "run_date"])["idx_rep"].transform("max") + 1
+    """How many repetitions of its seed each row's configuration was asked."""
+    run = df.groupby(["dataset_name", "objective_name", "base_seed",
+                      "run_date"])["idx_rep"].transform("max") + 1
     if ASKED in df:
         run = df[ASKED].fillna(run)
-    configuration = ["dataset_name", "objective_name", "solver_name"]
-    by_seed = run.groupby(
-        [df[key] for key in [*configuration, "base_seed"]]).max()
-    total = by_seed.groupby(configuration).sum().astype(int)
-    keys = pd.MultiIndex.from_frame(df[configuration])
-    return total.reindex(keys).to_numpy()
+    return run.groupby([df[key] for key in [
+        "dataset_name", "objective_name", "solver_name", "base_seed"]]
+        ).transform("max").astype(int)
 
 
 def find_dataset(df, typed):
@@ -265,8 +331,9 @@ def same_name(one, other):
 def _same(typed, value):
     if as_number(typed) == as_number(value):
         return True
-    # The value may be text from a name, where dots have been replaced.
-    return without_dot(typed) == without_dot(value)
+    # The value may be text from a name, where some characters are codes.
+    return without_dot(value) == without_dot(typed) or (
+        str(value) == without_dot(typed))
 
 
 def dataset_parameters(df, name):

@@ -1,7 +1,9 @@
 """Which methods a plot shows: never more than can be told apart."""
+import zlib
+
 import numpy as np
 
-from benchmark_utils.reporting import styles, tables
+from benchmark_utils.reporting import files, styles, tables
 
 #: Curves in a figure at the top.
 MOST = 10
@@ -17,6 +19,30 @@ ALL = "all configurations"
 #: Methods outside of the families, such as a new one.
 OTHERS = "other methods"
 VIEWS = [FEW, *styles.FAMILIES, OTHERS, EACH, ALL]
+
+
+class _Key(str):
+    """Name of a plot, of which another text names its file.
+
+    benchopt writes a figure to f"{key}.pdf", without what follows a dot in
+    the key, and the names of datasets are in it with all parameters, which
+    may be more than a file can be called. Its pages need the key as it is.
+    """
+
+    def __format__(self, form):
+        name = self.replace(".", "-")
+        return files.short(name if name == self else (
+            f"{name}~{zlib.crc32(self.encode()):08x}"))
+
+
+class NamesFigures:
+    """A plot whose figures are files with fonts: before benchopt's class."""
+
+    def _get_all_plots(self, df):
+        """benchopt's hook: all plots, by their names."""
+        styles.embed_fonts()
+        plots, options = super()._get_all_plots(df)
+        return {_Key(key): plot for key, plot in plots.items()}, options
 
 
 def headline(best):

@@ -88,17 +88,6 @@ def test_noise_of_which_h_cannot_be_computed(noise):
     assert f"noise={noise!r} with conditioning" in data["reason"]
 
 
-@pytest.mark.parametrize(
-    "name", ["quadratic", "simulated_logistic", "template"])
-def test_start_and_data_depend_on_the_seed_alone(name):
-    config = DATASETS[name].test_config
-    first, again, other = (
-        make_problem(name, seed=seed, **config) for seed in (0, 0, 1))
-    assert np.array_equal(first.inner_start, again.inner_start)
-    assert np.array_equal(first.outer_start, again.outer_start)
-    assert not np.array_equal(first.inner_start, other.inner_start)
-
-
 @pytest.mark.parametrize("parametrization", ["exponential", "linear"])
 def test_start_of_the_penalties_is_uniform(parametrization):
     problem = make_problem(

@@ -27,19 +27,6 @@ def key(dataset, **parameters):
     return read(DATASETS[dataset].get_instance(**parameters))
 
 
-@pytest.mark.parametrize("name", [
-    "quadratic", "simulated_logistic", "digits", "hyper_representation"])
-def test_the_same_data_has_the_same_key(name):
-    small = DATASETS[name].test_config
-    dataset = DATASETS[name].get_instance(**small)
-    first = read(dataset)
-    assert key(name, **small) == first
-    # As in a worker of a parallel run, before and after it reads the data.
-    copy = pickle.loads(pickle.dumps(dataset))
-    assert joblib.hash(copy) == first and read(copy) == first
-    assert read(DATASETS[name].get_instance(**small), seed=1) != first
-
-
 def logistic(seed=0):
     rng = np.random.default_rng(seed)
     return LogisticRegression(rng.standard_normal((9, 3)), np.arange(9) < 4)
@@ -202,6 +189,48 @@ def test_runs_on_files_that_are_replaced(tmp_path):
     other, cached = value(1, "-r", "2")
     assert not cached and other != first
     assert value(0, "-r", "2") == (first, True)
+
+
+def test_imports_that_are_edited_are_run_again(tmp_path):
+    """A module beside the suite, and a package that is installed in place."""
+    suite, beside = copy_suite(tmp_path / "suite"), tmp_path / "beside"
+    (beside / "package" / "inner").mkdir(parents=True)
+    for folder in ("package", "package/inner"):
+        (beside / folder / "__init__.py").touch()
+    files = {
+        "solver": beside / "helper_of_mine.py",
+        "what that imports": beside / "package" / "inner" / "deep.py",
+        "dataset": beside / "sizes_of_mine.py"}
+    files["solver"].write_text(
+        "from package.inner import deep\nFACTOR = 1.0\n")
+    files["what that imports"].write_text("FACTOR = 1.0\n")
+    files["dataset"].write_text("SEED = 0\n")
+    solver = (suite / "solvers" / "template_solver.py").read_text()
+    assert solver.count('name = "Template"') == 1
+    (suite / "solvers" / "mine.py").write_text(
+        "from helper_of_mine import FACTOR, deep\n" + solver.replace(
+            'name = "Template"', 'name = "mine"').replace(
+            "def advance(", "def unit(self):\n        "
+            "return FACTOR * deep.FACTOR\n\n    def advance("))
+    (suite / "datasets" / "mine.py").write_text(
+        "import sizes_of_mine as _sizes\n" + MINE)
+    np.save(suite / "datasets" / "mine.npy",
+            np.random.default_rng(0).standard_normal((80, 3)))
+
+    def is_cached(*options):
+        code, text = run(
+            ["-m", "benchopt", "run", ".", "-s", "mine", "-n", "2",
+             "--no-plot", "-d", "mine", *options], suite,
+            PYTHONPATH=str(beside))
+        assert code == 0 and "done" in text, text
+        return "(cached)" in text
+
+    assert not is_cached("-j", "2")
+    assert is_cached()
+    for what, file in files.items():
+        file.write_text(file.read_text() + "\n# An edit.\n")
+        assert not is_cached(), what
+    assert is_cached()
 
 
 def test_prepare_is_done_each_time(tmp_path):

@@ -50,15 +50,6 @@ def test_features_have_mean_zero_and_mean_variance_one():
     assert_allclose(np.mean(X[:, :-1] ** 2), 1.0)
 
 
-def test_seeds():
-    first, again, other = (
-        make_problem(NAME, seed=seed, **SMALL) for seed in (0, 0, 1))
-    assert np.array_equal(first.outer_start, again.outer_start)
-    assert np.array_equal(first.inner.y, again.inner.y)
-    assert not np.array_equal(first.outer_start, other.outer_start)
-    assert not np.array_equal(first.inner.y, other.inner.y)
-
-
 def test_penalties_are_where_they_belong():
     problem = make_problem(NAME, ridge=0.3, decay=0.2, **SMALL)
     assert (problem.inner.ridge, problem.inner.decay) == (0.3, 0.0)

@@ -1,12 +1,11 @@
 """Whatever a dataset raises is the reason of its skip, and of nothing else."""
-import logging
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from benchopt.utils.run_context import RunContext
-from harness import DATASETS, OBJECTIVE, copy_suite, make_problem, run
+from harness import DATASETS, OBJECTIVE, copy_suite, run
 from scipy import sparse
 
 from benchmark_utils import checks
@@ -173,10 +172,3 @@ def test_the_run_goes_on(tmp_path):
     assert "Reason: broken: KeyError: 'y'" in text
     assert len(re.findall("Traceback", text)) == 1 and '{"X": None}' in text
     assert "done" in text.partition("quadratic")[2], text
-
-
-def test_valid_datasets_log_nothing(caplog):
-    with caplog.at_level(logging.WARNING):
-        for name in ("quadratic", "simulated_logistic", "digits"):
-            make_problem(name, **DATASETS[name].test_config)
-    assert not caplog.records

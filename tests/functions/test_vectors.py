@@ -1,9 +1,14 @@
 """Short vectors in registers, against NumPy."""
+import platform
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from harness import run
 from numba import njit
 from numpy.testing import assert_allclose
 
+from benchmark_utils.compiling import target
 from benchmark_utils.compiling.vectors import (
     LANES,
     add,
@@ -185,3 +190,30 @@ def test_arrays_that_start_on_a_cache_line(size):
     a = aligned_zeros(size)
     assert a.shape == (size,) and a.ctypes.data % 64 == 0
     assert a.dtype == np.float64 and not a.any()
+
+
+x86 = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"),
+    reason="these are processors of x86")
+
+
+@x86
+@pytest.mark.parametrize("name, features, width", [
+    ("generic", "", 2), ("haswell", "", 4), ("skylake-avx512", "", 8),
+    ("znver4", "-avx512f", 4), ("haswell", "+avx512f,+evex512", 8),
+    ("haswell", "-avx", 2)])
+def test_width_of_registers(monkeypatch, name, features, width):
+    triple, *_ = target.cpu_target.target_context.codegen().magic_tuple()
+    codegen = SimpleNamespace(magic_tuple=lambda: (triple, name, features))
+    monkeypatch.setattr(target, "cpu_target", SimpleNamespace(
+        target_context=SimpleNamespace(codegen=lambda: codegen)))
+    assert target.numbers_in_register() == width
+
+
+@x86
+def test_vectors_are_as_wide_as_the_target_and_not_the_host():
+    code, text = run(
+        ["-c", "from benchmark_utils.compiling.vectors import LANES\n"
+         "print('lanes:', LANES)"],
+        NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="")
+    assert code == 0 and "lanes: 4" in text, text

@@ -115,6 +115,22 @@ def test_true_errors_are_below(which, size, rng):
             assert L[0] <= bounds.L * (1 + 1e-6) <= L[-1] * (1 + 1e-5)
 
 
+def test_above_the_true_constant_nothing_is_bounded(quadratic):
+    G, x = quadratic.inner, quadratic.outer_start
+    values, vectors = np.linalg.eigh(G.mean_A)
+    z_star, solve = solve_inner(G, x, quadratic.inner_start)
+    exact = implicit_gradient(quadratic, x, z_star, solve)
+    # Off where G is flattest, and v where z would have it.
+    z = z_star + vectors[:, 0]
+    v = -solve(quadratic.outer.grad_z(z, x))
+    for factor, holds in ((1.0, True), (100.0, False)):
+        bounds = bounds_of(quadratic, factor * values[0])
+        p, omega = bounds.hypergradient(z, v, x)
+        distance = np.linalg.norm(G.grad_z(z, x)) / bounds.mu
+        assert (distance >= 1 - 1e-9) == holds
+        assert (np.linalg.norm(p - exact) <= omega) == holds
+
+
 def test_bound_by_the_formula_where_the_matrices_are_not_formed(quadratic):
     G, F = quadratic.inner, quadratic.outer
     z, x, v = quadratic.inner_start, quadratic.outer_start, np.arange(1.0, 5)

@@ -1,4 +1,6 @@
 """The inverse Hessian of the inner solver: the BFGS formula, its pairs."""
+import os
+
 import numpy as np
 import pytest
 from harness import SOLVERS, make_solver, run_solver
@@ -140,7 +142,7 @@ def test_pairs_are_those_of_the_steps(quadratic):
 
 
 def test_pairs_of_opa(logistic):
-    """Every other pair: e = B f1 / k at the z of step k."""
+    """Every other pair: e along B f1, as long as the step before it."""
     oracles = oracles_of(logistic, memory=100, opa=True)
     G, F, x = logistic.inner, logistic.outer, logistic.outer_start
     oracles.value(x, 1e-4)
@@ -151,9 +153,23 @@ def test_pairs_of_opa(logistic):
         (s, _), (e, y) = pairs[2 * k - 2:2 * k]
         z = z + s
         B = bfgs_inverse(pairs[:2 * k - 1])
-        np.testing.assert_allclose(e, B @ F.grad_z(z, x) / k, rtol=1e-7)
+        along = B @ F.grad_z(z, x)
+        np.testing.assert_allclose(
+            e, along * np.linalg.norm(s) / np.linalg.norm(along), rtol=1e-7)
         np.testing.assert_allclose(
             y, G.grad_z(z + e, x) - G.grad_z(z, x), rtol=1e-6)
+
+
+def test_where_f1_is_0_opa_adds_no_pair(quadratic):
+    F = quadratic.outer
+    quadratic.outer = type(F)(0 * F.A, F.B, 0 * F.C, 0 * F.a, F.b)
+    x = quadratic.outer_start
+    pairs = []
+    for opa in (False, True):
+        oracles = oracles_of(quadratic, memory=100, opa=opa)
+        oracles.value(x, 1e-8)
+        pairs.append(np.array(oracles.pairs))
+    np.testing.assert_array_equal(*pairs)
 
 
 def test_refined_to_the_end_the_gradient_is_exact(problem):
@@ -175,6 +191,8 @@ def test_blas_has_one_thread(quadratic, monkeypatch, name):
         threads.extend(
             library["num_threads"] for library in ThreadpoolController().info()
             if library["user_api"] == "blas")
+        # Apple's BLAS, which the controller does not know.
+        threads.append(int(os.environ["VECLIB_MAXIMUM_THREADS"]))
         return minimize(*args, **kwargs)
 
     monkeypatch.setitem(where, "minimize", recorded)

@@ -13,12 +13,21 @@ import yaml
 from handmade import A, table
 from harness import COMPILED, ROOT, copy_suite, run
 
-from benchmark_utils.reporting import compare, running, tables, tune
+from benchmark_utils.reporting import (
+    compare,
+    configs,
+    record,
+    running,
+    seeds,
+    tables,
+    tune,
+)
 from benchmark_utils.reporting import suite as has
 
 DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
-TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--seconds", "1e-2",
-        "--max-seconds", "2e-2", "--seed", "1"]
+TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--max-seconds",
+        "0.1", "--seed", "1", "--configurations", "4", "--survivors", "3",
+        "--finalists", "2", "--repetitions", "2"]
 LBFGS = "L-BFGS[memory=5,tolerance=1e-10]"
 COMPARE = ["-m", "benchmark_utils.reporting.compare"]
 
@@ -34,11 +43,9 @@ def suite(tmp_path_factory):
     source = (ROOT / "solvers/template_solver.py").read_text()
     assert 'name = "Template"' in source
     (suite / "solvers/mine.py").write_text(source.replace(
-        'name = "Template"', 'name = "Mine"\n\n    grid = '
+        'name = "Template"', 'name = "Mine"\n\n    search_space = '
         '{"step_size": [0.1, 1000.0], "outer_ratio": [1, 10]}'))
-    said = run(
-        [*TUNE, "-s", "Mine", "-s", LBFGS, "--configurations",
-         "5", "--shortlist", "2", "--repetitions", "5", "-j", "1"], suite)
+    said = run([*TUNE, "-s", "Mine", "-s", LBFGS, "-j", "1"], suite)
     (suite / "said.json").write_text(json.dumps(said))
     return suite
 
@@ -52,44 +59,47 @@ def test_tune_chooses_by_its_rules(suite):
     code, text = json.loads((suite / "said.json").read_text())
     assert code == 0, text
     lines = [line for line in text.splitlines() if line.startswith("Mine:")]
-    # Four of the grid, of which the long steps diverge, and one beyond it.
-    assert "Mine: 5 configurations, of which 2 diverged" in lines[0], text
+    # All that its choices allow, of which the long steps diverge.
+    assert "Mine: 4 configurations, of which 2 diverged" in lines[0], text
     assert "L-BFGS: 1 configurations, of which 0 diverged" in text
     written = (folder(suite) / "best.yml").read_text()
     config = yaml.safe_load(written)
     assert lines[0] in written
     # Of the comparison, not of the choice.
-    assert config["n-repetitions"] == 10
+    assert config["n-repetitions"] == seeds.REPETITIONS
+    own = seeds.of_tuning(1)
+    assert configs.seeds_of(folder(suite) / "best.yml") == own
     assert "n_train=200" in config["dataset"][0]
     chosen = {name: values for solver in config["solver"]
               for name, values in solver.items()}
     assert chosen["Mine"]["step_size"] != [1000.0]
     assert chosen["L-BFGS"]["memory"] == [5]
     story = json.loads((folder(suite) / "tune.json").read_text())
-    assert story["rules"]["configurations"] == 5 and story["jobs"] == 1
-    assert story["tried"] == {"Mine": 5, "L-BFGS": 1}
+    assert story["rules"]["configurations"] == 4 and story["jobs"] == 1
+    assert story["rules"]["seeds"] == own
+    assert story["tried"] == {"Mine": 4, "L-BFGS": 1}
     assert story["versions"]["benchopt"] and story["code"]["sources"]
     # The table of the grid knows what diverged.
     grid = pd.read_parquet(next(folder(suite).glob("*_grid.parquet")))
     lost = json.loads(grid["configurations_diverged"].dropna().iloc[0])
     assert len(lost) == 2 and all("step_size=1000.0" in name for name in lost)
-    assert set(grid["base_seed"].astype(str)) == {"1"}
+    assert set(grid["base_seed"].astype(str)) == {str(own[0])}
 
 
 def test_tune_goes_on_where_it_was(suite):
     before = {file: file.stat().st_mtime_ns
               for file in folder(suite).glob("*-*.parquet")}
     assert len(before) >= 3
-    code, text = run(
-        [*TUNE, "-s", "Mine", "-s", LBFGS, "--configurations",
-         "5", "--shortlist", "2", "--repetitions", "5"], suite)
-    assert code == 0 and "of 4 configurations" not in text, text
+    code, text = run([*TUNE, "-s", "Mine", "-s", LBFGS], suite)
+    assert code == 0 and " configurations, " not in text.replace(
+        "configurations, of which", ""), text
     for file, changed in before.items():
         assert file.stat().st_mtime_ns == changed
 
 
 def test_compare_takes_what_tune_has_chosen(suite):
-    code, text = run([*COMPARE, DATASET, "--seed", "1"], suite)
+    code, text = run([*COMPARE, DATASET, "--starts", "2", "--repetitions",
+                      "3", "--max-seconds", "0.1"], suite)
     assert code == 0, text
     assert "parameters of 2 methods from" in text
     made = folder(suite, "compare")
@@ -100,15 +110,57 @@ def test_compare_takes_what_tune_has_chosen(suite):
     assert "booktabs" in (made / "table.tex").read_text()
     rows = pd.read_csv(made / "table.csv")
     assert set(rows["method"]) == {"Mine", "L-BFGS"}
-    assert set(rows["asked"]) == {10}
+    assert set(rows["asked"]) == {6}
     story = json.loads((made / "record.json").read_text())
-    assert story["seeds"] == ["1"] and story["run"]["jobs"] == 1
-    assert story["run"]["machine before"]["system-cpus"]
-    assert story["repetitions"]["Mine"][1] == 10
+    assert len(story["runs"]) == 2
+    for started in story["runs"]:
+        assert started["jobs"] == 1
+        assert started["machine before"]["system-cpus"]
+    assert story["repetitions"]["Mine"][1] == 6
     assert len(story["rows"]["benchmark-code"]) == 1
     page = (made / "dashboard.html").read_text()
     assert f'href="{made.name}.parquet"' in page
     assert not list((suite / "outputs").glob("*.html"))
+    # No start is one on which the parameters were chosen.
+    own, chosen = (set(story["seeds"][f"of the {what}"])
+                   for what in ("comparison", "choice"))
+    tried = pd.concat(map(pd.read_parquet, folder(suite).glob("*.parquet")))
+    assert set(tried["base_seed"].astype(int)) <= chosen
+    table = pd.read_parquet(made / f"{made.name}.parquet")
+    assert set(table["base_seed"].astype(int)) == own
+    assert own and chosen and not own & chosen
+
+
+def test_the_track_without_tuning_has_the_defaults_of_the_files(suite):
+    code, text = run(
+        [*COMPARE, DATASET, "--defaults", "-s", "SOBA", "-s", "Mine",
+         "--starts", "1", "--repetitions", "2", "--max-seconds", "0.05",
+         "--no-dashboard"], suite)
+    assert code == 0, text
+    made, = (suite / "outputs/compare").glob("*_defaults")
+    rows = pd.read_csv(made / "table.csv")
+    assert set(rows["method"]) == {"Mine", "SOBA"}
+    assert "step_size=1.0" in rows["parameters"][0]
+
+
+def test_parameters_and_comparison_of_one_seed_are_refused(
+        capsys, tmp_path):
+    config = tmp_path / "mine.yml"
+    config.write_text(f"#   seeds = [1]\ndataset: ['{DATASET}']\n"
+                      "solver: [{SOBA: {step_size: [1.0]}}]\n")
+    with pytest.raises(SystemExit):
+        compare.main([DATASET, "--config", str(config), "--changed",
+                      "--folder", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert "chosen on the seeds [1]" in said and "[1, 2, 3]" in said
+
+
+def test_code_that_differs_from_its_commit_is_not_compared(
+        capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "commit", lambda: {"changed": True})
+    with pytest.raises(SystemExit):
+        compare.main(["quadratic", "-s", "SOBA", "--folder", str(tmp_path)])
+    assert "commit first, or give --changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments, reason", [
@@ -152,11 +204,10 @@ def test_a_stage_is_of_its_data_and_settings(tmp_path):
     options = Namespace(timeout=None)
 
     def stem(typed, seconds=1.0, repetitions=2, seed=0, memory=5):
-        options.seed = seed
         entries = has.configurations({"solver": [
             {"L-BFGS": {"memory": memory}}]})
         return running.Stage(tmp_path, "a", has.Dataset(typed), entries,
-                             seconds, repetitions, options).yml.stem
+                             seconds, repetitions, options, seed).yml.stem
 
     first = stem(DATASET)
     assert first == stem(DATASET)
@@ -173,7 +224,7 @@ def test_how_runs_end_is_read_from_benchopt(tmp_path):
         {"F2SA-p": {"lmbda": 1e-3}}]})
     stage = running.Stage(
         tmp_path, "a", has.Dataset(DATASET), entries, 0.05, 2,
-        Namespace(seed=0, timeout=None, n_jobs=None, parallel_config=None))
+        Namespace(timeout=None, n_jobs=None, parallel_config=None), 0)
     df = stage.run()
     assert set(df["solver_name"]) == {stage.names[0]}
     assert set(df[tables.ASKED]) == {2}
@@ -219,8 +270,7 @@ def test_compare_of_several_datasets_has_an_overview(suite, tmp_path):
 
 
 def test_an_interrupted_tune_goes_on(suite):
-    command = [sys.executable, "-u", *TUNE, "-s", "Mine", "--configurations",
-               "6", "--repetitions", "2", "--shortlist", "1", "--folder",
+    command = [sys.executable, "-u", *TUNE, "-s", "Mine", "--folder",
                "outputs/stopped"]
     process = subprocess.Popen(
         command, cwd=suite, text=True, stdout=subprocess.PIPE,
@@ -238,4 +288,4 @@ def test_an_interrupted_tune_goes_on(suite):
     assert "interrupted: the same command goes on" in text
     assert "Traceback" not in text
     code, text = run(command[2:], suite)
-    assert code == 0 and "Mine: 6 configurations" in text, text
+    assert code == 0 and "Mine: 4 configurations" in text, text

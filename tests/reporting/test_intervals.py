@@ -11,26 +11,30 @@ from benchmark_utils.reporting.intervals import (
 INF = np.inf
 
 
+def one_start(values):
+    return Comparison({method: [found] for method, found in values.items()})
+
+
 def test_intervals_hold_the_median_as_often_as_they_say():
     rng = np.random.default_rng(0)
     held = 0
     for k in range(400):
-        low, high = interval(medians(rng.exponential(size=30), seed=k))
+        low, high = interval(medians([rng.exponential(size=30)], seed=k))
         held += low <= np.log(2) <= high
     assert 0.92 <= held / 400 <= 0.98
 
 
 def test_infinite_repetitions_are_values_of_their_own():
-    assert interval(medians([1.0] * 6)) == (1.0, 1.0)
-    assert interval(medians([INF] * 6)) == (INF, INF)
-    low, high = interval(medians([1.0] * 6 + [INF] * 4))
+    assert interval(medians([[1.0] * 6])) == (1.0, 1.0)
+    assert interval(medians([[INF] * 6])) == (INF, INF)
+    low, high = interval(medians([[1.0] * 6 + [INF] * 4]))
     assert (low, high) == (1.0, INF)
 
 
 @pytest.fixture
 def compared():
     rng = np.random.default_rng(1)
-    return Comparison({
+    return one_start({
         "A": rng.normal(1.00, 0.05, 10), "B": rng.normal(1.02, 0.05, 10),
         "C": rng.normal(2.00, 0.05, 10), "D": [INF] * 10,
         "E": [1.0] * 6 + [INF] * 4, "few": [0.5, 0.5]})
@@ -54,16 +58,16 @@ def test_too_few_repetitions_say_nothing(compared):
 
 
 def test_the_first_are_those_not_told_apart():
-    compared = Comparison({
+    compared = one_start({
         "A": [1.0, 1.1] * 5, "B": [1.05] * 10, "C": [3.0] * 10,
         "D": [INF] * 10})
     assert compared.not_told_apart() == ["A", "B"]
-    assert Comparison({"A": [INF] * 9}).not_told_apart() == []
+    assert one_start({"A": [INF] * 9}).not_told_apart() == []
     assert Comparison({}).best is None
 
 
 def test_ranks_have_intervals():
-    ranks = Comparison({
+    ranks = one_start({
         "A": [1.0, 1.1] * 5, "B": [1.05, 1.06] * 5, "C": [3.0] * 10,
         "D": [INF] * 10, "E": [INF] * 10, "few": [2.0]}).ranks()
     assert ranks["C"] == (4, 4, 4)
@@ -71,3 +75,37 @@ def test_ranks_have_intervals():
     assert ranks["few"] == (3, 1, 6)
     assert ranks["A"][1:] == (1, 2)
     assert Comparison({}).ranks() == {}
+
+
+def test_starts_are_drawn_before_their_repetitions():
+    """Of starts that differ, an interval covers what lies between them."""
+    apart = [[1.0] * 5, [2.0] * 5, [3.0] * 5]
+    assert interval(medians(apart)) == (1.0, 3.0)
+    # The same numbers as repetitions of one start say much more.
+    low, high = interval(medians([[1.0, 2.0, 3.0] * 30]))
+    assert (low, high) == (2.0, 2.0)
+    # A repetition is drawn with others of its start alone.
+    mixed = medians([[1.0] * 5, [9.0]])
+    assert set(np.unique(mixed)) == {1.0, 9.0}
+
+
+def test_starts_may_differ_in_size():
+    found = Comparison({"A": [[1.0] * 5, [2.0] * 3], "B": [[5.0] * 8]})
+    assert found.median["A"] == 1.0 and found.is_less("A", "B")
+    assert found.interval("A") == (1.0, 2.0)
+
+
+def test_two_levels_by_hand():
+    """Every way of drawing two starts of two, and two of each, counted."""
+    starts = [[0.0, 1.0], [2.0, 5.0]]
+    exact = [np.median([starts[a][i], starts[a][j], starts[b][k],
+                        starts[b][m]])
+             for a in (0, 1) for b in (0, 1) for i in (0, 1) for j in (0, 1)
+             for k in (0, 1) for m in (0, 1)]
+    drawn = medians(starts)
+    for value in np.unique(exact):
+        share = np.mean(np.array(exact) == value)
+        # Within five standard deviations of 2000 draws.
+        margin = 5 * np.sqrt(share * (1 - share) / len(drawn))
+        assert abs(np.mean(drawn == value) - share) < margin
+    assert set(np.unique(drawn)) <= set(np.unique(exact))

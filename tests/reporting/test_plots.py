@@ -66,14 +66,15 @@ def test_figures_have_names_of_their_own():
         "quadratic": [dict(noise=0.5), dict(noise=0.25)],
         "simulated_logistic": [dict(density=0.5), dict(density=1.0)],
         "digits": [dict(ratio=0.5), dict(ratio=0.75)],
-        "libsvm": [dict(name="news20.binary"), dict(name="a/b.c")]}
+        "libsvm": [dict(name="news20.binary"), dict(name="news20-binary"),
+                   dict(name="a/b.c")]}
     names = [str(DATASETS[name].get_instance(**values))
              for name, both in parameters.items() for values in both]
     objectives = [str(OBJECTIVE.get_instance(max_seconds=seconds))
                   for seconds in (2.0, 0.5, "1e-1")]
     for name in [*names, *objectives]:
         assert "." not in name and "/" not in name, name
-    assert len({*names, *objectives}) == len(names) + 3
+    assert len({*names, *objectives}) == len(names) + 3 == 12
     assert objectives[0].endswith("[max_seconds=2]")
     df = pd.concat([
         table({(A, 0): [(0, 9), (1, 4)]}, dataset=name,
@@ -83,6 +84,33 @@ def test_figures_have_names_of_their_own():
         keys, _ = plot._get_all_plots(df)
         files = {Path(key).with_suffix(".pdf") for key in keys}
         assert len(files) == len(keys), plot
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [
+    str(DATASETS["simulated_multinomial"].get_instance(
+        density=0.05, label_noise=0.05)), "d[path=" + 300 * "é" + "]",
+    "d[path=a.b]"])
+def test_names_that_are_too_long_for_a_file(name, tmp_path):
+    df = pd.concat([table({(A, 0): [(0, 9), (1, 4)]}, dataset=dataset)
+                    for dataset in (name, name[:-1] + "c]")])
+    for plot in OWN:
+        if plot.type == "table":
+            continue
+        plots, _ = plot._get_all_plots(df)
+        keys = [key for key in plots if name in key][:2] + [
+            key for key in plots if name not in key][:2]
+        drawn = update_plot_data_style(
+            {"plot": {key: plots[key] for key in keys}},
+            plotly=False)["plot"]
+        before = len(list(tmp_path.iterdir()))
+        get_plot_figure(drawn, tmp_path)
+        assert len(list(tmp_path.iterdir())) == before + len(keys)
+        # Of the page, where a plot is looked up by the name of its dataset.
+        assert set(json.loads(json.dumps(drawn, default=str))) == set(keys)
+    assert b"/Type3" not in b"".join(
+        file.read_bytes() for file in tmp_path.iterdir())
+    matplotlib.pyplot.close("all")
 
 
 def test_every_plot_is_valid_on_a_run(finished_run):

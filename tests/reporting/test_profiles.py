@@ -17,7 +17,7 @@ A, B, C = (NAME(m, 1.0, 1.0) for m in ("SOBA", "SABA", "Mine"))
 def three():
     """B is fastest on one, A on two; C reaches nothing."""
     return problems(pd.concat([
-        table({(A, 0): [(0, 1), (a, 0)], (B, 0): [(0, 1), (b, 0)],
+        table({(A, 0): [(0, 1), (a, 0.1)], (B, 0): [(0, 1), (b, 0.1)],
                (C, 0): [(0, 1), (1, 0.9)]}, dataset=f"d[n={k}]", gap=0.0)
         for k, (a, b) in enumerate([(1, 4), (2, 3), (6, 3)])],
         ignore_index=True))
@@ -94,7 +94,7 @@ def test_what_diverged_has_the_gap_of_the_start():
 def test_cells_are_marked_where_all_diverged():
     found = tuning_cost.cells(
         [c for c in grid().configurations if c.method == "SOBA"])
-    assert found == {(1.0, 1.0): 2.0, (1.0, 0.1): 8.0, (1.0, 0.01): np.inf}
+    assert found == {(1.0, 1.0): 2.0, (1.0, 0.1): 11.0, (1.0, 0.01): np.inf}
     image = tuning_cost.draw_cells(found, 1.0, 10.0)
     assert image.ndim == 3 and 0 <= image.min() < image.max() <= 1
 

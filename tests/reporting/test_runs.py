@@ -1,11 +1,13 @@
 """Medians over repetitions, and the best configurations."""
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from handmade import A, B, C, problem, table
 
-from benchmark_utils.reporting import runs
+from benchmark_utils.reporting import runs, tables
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +22,14 @@ def best(df, **options):
             for m, c in problem(df).best(**options).items()}
 
 
-def test_best_is_the_median_of_the_lowest_in_time():
+def test_best_is_the_median_at_the_end_of_the_time():
     df = table({
         (A, 0): [(0, 9), (1, 3), (5, 0)], (A, 1): [(0, 9), (1, 3)],
+        # Lower on the way, which does not count.
         (B, 0): [(0, 9), (1, 1), (2, 8)], (B, 1): [(0, 9), (1, 2)],
     })
-    assert best(df, seconds=2.0) == {"SOBA": (B, (1.5, 1.0))}
+    assert best(df, seconds=2.0) == {"SOBA": (A, (3.0, 1.0))}
+    assert best(df, seconds=1.0) == {"SOBA": (B, (1.5, 1.0))}
     # Without a limit, A's first repetition gets to 0.
     assert problem(df).configurations[0].score()[0] == 1.5
 
@@ -108,7 +112,7 @@ def test_what_no_evaluation_resolves_is_no_gap():
     ends = {A: 2e-11, B: -2e-14, C: 3e-11}
     df = table({(name, k): [(0, 99), (1, 24 + end)]
                 for name, end in ends.items() for k in range(5)}, gap=24.0)
-    found = {c.name: c.values("gap")[0] for c in problem(df).configurations}
+    found = {c.name: c.values("gap")[0][0] for c in problem(df).configurations}
     assert found[A] == found[B] == 0.0
     assert found[C] == pytest.approx(3e-11, rel=1e-3)
 
@@ -122,22 +126,52 @@ def test_each_seed_has_its_reference():
     assert "each seed" in problem(df).reference_text
 
 
-def median_cost(df, column, gap, n_asked=None):
-    configuration = problem(df).configurations[0]
-    configuration.n_asked = n_asked or configuration.n_asked
-    return runs.median_with_missing(
-        configuration.reaching(column, gap), configuration.n_asked)
-
-
-def test_reaching_a_gap_is_a_median_with_infinity():
+def test_reaching_a_gap_is_infinite_where_it_is_not_reached():
     df = table({(A, 0): [(0, 9), (1, 4), (3, 0)], (A, 1): [(0, 9), (2, 1)],
                 (A, 2): [(0, 9), (9, 1)]}, gap=0.0)
-    assert median_cost(df, "time", 1.0) == 3.0
-    assert median_cost(df, "time", 0.5) == np.inf
-    assert median_cost(df, "objective_oracle_calls", 1.0) == 10.0
-    # Repetitions that are missing have diverged.
-    assert median_cost(df, "time", 1.0, 5) == 9.0
-    assert median_cost(df, "time", 1.0, 6) == np.inf
+    df[tables.ASKED] = 5  # What is missing has diverged.
+    configuration, = problem(df).configurations
+    INF = np.inf
+    for column, gap, expected in [
+            ("time", 1.0, [None, 2, 9, INF, INF]),
+            ("time", 0.5, [None, INF, INF, INF, INF]),
+            ("objective_oracle_calls", 1.0, [None, 10, 10, INF, INF])]:
+        found, = configuration.reaching(column, gap)
+        np.testing.assert_array_equal(found[1:], expected[1:])
+        assert np.isfinite(found[0])
+
+
+def test_a_gap_between_two_evaluations_is_where_its_logarithm_is():
+    curve = {"time": np.array([0.0, 1.0, 3.0]),
+             "gap": np.array([9.0, 1.0, 0.01])}
+    assert runs.cost_to(curve, "time", 10.0) == 0.0
+    assert runs.cost_to(curve, "time", 3.0) == pytest.approx(0.5)
+    assert runs.cost_to(curve, "time", 0.1) == pytest.approx(2.0)
+    assert runs.cost_to(curve, "time", 0.01) == 3.0
+    assert runs.cost_to(curve, "time", 1e-3) == np.inf
+    # Neither zero nor what is not a number is interpolated to.
+    curve["gap"][2] = 0.0
+    assert 2.0 < runs.cost_to(curve, "time", 1e-9) <= 3.0
+    assert runs.cost_to(curve, "time", 0.0) == 3.0
+    curve["gap"][1] = np.nan
+    assert runs.cost_to(curve, "time", 0.5) == 3.0
+
+
+def test_each_start_has_its_repetitions():
+    first = table({(A, 0): [(0, 9), (1, 4)], (A, 1): [(0, 9), (1, 3)],
+                   (B, 0): [(0, 9), (1, 2)]}, gap=0.0)
+    second = table({(B, k): [(0, 9), (1, 5)] for k in (0, 1)}, gap=0.0,
+                   seed=1)
+    for df in (first, second):
+        df[tables.ASKED] = 2
+        # Nothing is left of A from the second start.
+        lost = json.dumps([A] if df is second else [])
+        df[tables.DIVERGED] = pd.Series([lost], index=df.index[:1])
+    both = problem(pd.concat([first, second], ignore_index=True))
+    a, b = ([list(start) for start in c.values("gap")]
+            for c in both.configurations)
+    assert a == [[4, 3], [np.inf, np.inf]] and b == [[2, np.inf], [5, 5]]
+    assert both.configurations[0].label() == "SOBA (2 of 4)"
 
 
 def test_what_is_reached_after_the_time_does_not_count():

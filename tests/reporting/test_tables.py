@@ -130,6 +130,36 @@ def test_parameters_are_read_from_a_name():
     assert tables.parameters_of("A") == {}
 
 
+def test_solvers_of_three_files_of_one_name_have_three_names():
+    files = ["solvers/soba.py", "x/soba.py", "y/soba.py", "z/mine.py"]
+    df = pd.concat([table({(A, 0): CURVE}, file_solver=file)
+                    for file in files], ignore_index=True)
+    names = tables.prepared(df, strict=True)["solver_name"].map(
+        tables.method_of).unique()
+    assert list(names) == ["SOBA", "SOBA (x/soba.py)", "SOBA (y/soba.py)",
+                           "SOBA (z/mine.py)"]
+
+
+@pytest.mark.parametrize("column, values, reason", [
+    ("p_dataset_path", ("a/b", "a-b"), "two datasets are called d.*a/b and"),
+    ("p_obj_kind", ("None", "x"), "two objectives are called o.*None and x"),
+    ("p_solver_kind", ("1,b", "1"), "two solvers are called SOBA.*1,b and 1"),
+    ("file_dataset", ("s/d.py", "s/e.py"), "two datasets are called d"),
+    # The same, from two tables; and the same file, in two copies.
+    ("p_dataset_path", ("0.1", 0.1), None), ("p_dataset_n", (1, 1.0), None),
+    ("file_dataset", ("s/d.py", "/t/s/d.py"), None)])
+def test_two_things_of_one_name_are_refused(column, values, reason):
+    df = pd.concat([
+        table({(A, k): CURVE}).assign(**{column: pd.Series(
+            [value] * len(CURVE), dtype=object)})
+        for k, value in enumerate(values)], ignore_index=True)
+    if reason is None:
+        tables.prepared(df, strict=True)
+        return
+    with pytest.raises(ValueError, match=reason):
+        tables.prepared(df, strict=True)
+
+
 def test_what_is_no_results_table_is_named(tmp_path):
     (tmp_path / "text.parquet").write_text("no table")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")

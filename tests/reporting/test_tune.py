@@ -1,13 +1,12 @@
 """The rules by which parameters are chosen, on runs that are made up."""
 import math
 from argparse import Namespace
-from collections import Counter
 
 import pandas as pd
 import pytest
 from handmade import table
 
-from benchmark_utils.reporting import running, tables, tune
+from benchmark_utils.reporting import running, seeds, tables, tune
 from benchmark_utils.reporting.suite import Method
 
 
@@ -15,7 +14,7 @@ class Solver:
     """What tuning needs of a class of benchopt."""
 
     parameters = {"step_size": [1.0], "outer_ratio": [1.0]}
-    grid = {"step_size": [0.1, 1.0], "outer_ratio": [0.1, 1.0, 10.0]}
+    search_space = {"step_size": (0.1, 1.0), "outer_ratio": (0.1, 10.0)}
 
     def __init__(self, parameters):
         self.text = ",".join(f"{k}={v}" for k, v in sorted(parameters.items()))
@@ -55,9 +54,9 @@ def tuned(monkeypatch, tmp_path):
         log = "log"
 
         def __init__(self, folder, name, dataset, entries, seconds,
-                     repetitions, options):
+                     repetitions, options, seed):
             self.name, self.entries = name, entries
-            stages.append((name, len(entries)))
+            stages.append((name, len(entries), seconds, repetitions, seed))
             curves, self.ends = {}, {}
             for method, parameters in entries:
                 full = method.full_name(parameters)
@@ -80,12 +79,12 @@ def tuned(monkeypatch, tmp_path):
             return self.df if len(self.df) else pd.DataFrame(
                 columns=tables.NEEDED)
 
-    def tune_(value, methods, configurations=20, shortlist=2):
+    def tune_(value, methods, configurations=32):
         Stage.value = staticmethod(value)
         monkeypatch.setattr(running, "Stage", Stage)
         options = Namespace(
-            configurations=configurations, seconds=1.0, shortlist=shortlist,
-            repetitions=5, max_seconds=3.0, seed=0)
+            configurations=configurations, survivors=8, finalists=3,
+            repetitions=5, max_seconds=10.0, seed=0)
         tuning = tune.Tuning(Dataset, methods, options, tmp_path)
         chosen = tuning.run()
         return tuning, chosen, stages
@@ -93,172 +92,110 @@ def tuned(monkeypatch, tmp_path):
     return tune_
 
 
-def test_each_method_gets_the_same_number(tuned):
-    few = solver("Few", grid={"step_size": [1.0], "outer_ratio": [1.0]})
+def test_each_method_gets_the_same_time(tuned):
+    few = solver("Few", search_space={
+        "step_size": [1.0], "outer_ratio": [1.0]})
     tuning, chosen, stages = tuned(
         lambda name, parameters, seconds, k: quality(parameters),
         [solver("A"), solver("B"), few])
     assert {name: len(found) for name, found in tuning.tried.items()} == {
-        "A": 20, "B": 20, "Few": 1}
-    assert stages[0] == ("grid-1", 13)
+        "A": 32, "B": 32, "Few": 1}
+    first, *others = seeds.of_tuning(0)
+    assert stages == [
+        ("search-1", 33, 1.0, 1, first), ("search-2", 16, 1.0, 1, first),
+        ("search-3", 16, 1.0, 1, first),
+        ("halving-1", 17, 5.0, 1, others[0]),
+        ("final-1", 7, 10.0, 5, others[1])]
     assert set(chosen) == {"A", "B", "Few"}
-    assert any(line.startswith("A: 20 configurations, of which 0 diverged")
-               for line in tuning.lines(chosen))
+    assert next(iter(tuning.lines(chosen))).startswith(
+        "A: 32 configurations, of which 0 diverged; of 3 finalists the best "
+        "ends at h = ")
 
 
-def test_the_grid_grows_to_what_is_best_beyond_its_edge(tuned):
-    _, chosen, _ = tuned(
+def test_the_search_goes_beyond_its_space_and_says_so(tuned):
+    tuning, chosen, _ = tuned(
         lambda name, parameters, seconds, k: quality(parameters),
         [solver("A")])
-    assert chosen["A"].parameters == {"step_size": 3.2, "outer_ratio": 0.032}
+    # Lowest at a step of z of 3.2, of x of 100; the space ends at 1 and 10.
+    corner = {"step_size": 1.0, "outer_ratio": 0.1}
+    assert quality(chosen["A"].parameters) < quality(corner)
+    assert any("at the end of its search space or beyond: " in line
+               and "search_space may hold" in line
+               for line in tuning.lines(chosen))
 
 
 def test_half_of_the_repetitions_is_infinity(tuned):
     # The best diverges in three repetitions of five.
     def value(name, parameters, seconds, k):
         step_of_x = parameters["step_size"] / parameters["outer_ratio"]
-        if step_of_x > 5 and seconds > 1 and k < 3:
+        if step_of_x > 1 and seconds > 5 and k < 3:
             return None
         return 10.0 / step_of_x
 
-    _, chosen, _ = tuned(value, [solver("A")], configurations=9, shortlist=3)
-    parameters = chosen["A"].parameters
-    assert parameters["step_size"] / parameters["outer_ratio"] <= 5
+    _, chosen, _ = tuned(value, [solver("A"), solver(
+        "B", search_space={"step_size": [1.0], "outer_ratio": [0.5, 2.0]})])
+    # All finalists of A have large steps.
+    assert list(chosen) == ["B"]
+    assert chosen["B"].parameters["outer_ratio"] == 2.0
 
 
-def test_where_no_candidate_is_left_smaller_steps_follow(tuned):
+def test_what_diverges_later_is_left_behind(tuned):
     def value(name, parameters, seconds, k):
         step_of_x = parameters["step_size"] / parameters["outer_ratio"]
-        if seconds > 1 and step_of_x > 0.05:
-            return None
-        return 10.0 / step_of_x
-
-    _, chosen, stages = tuned(
-        value, [solver("A"), solver("B")], configurations=9, shortlist=1)
-    names = Counter(name.split("-")[0] for name, _ in stages)
-    assert names["shortlist"] > 2
-    parameters = chosen["A"].parameters
-    assert parameters["step_size"] / parameters["outer_ratio"] <= 0.05
-
-
-def test_what_lets_a_repetition_diverge_is_not_taken(tuned):
-    def value(name, parameters, seconds, k):
-        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
-        if seconds > 1 and step_of_x > 0.05 and k == 0:
+        if step_of_x > (10 if seconds < 2 else 1 if seconds < 6 else 0.8):
             return None
         return 1.0 / step_of_x
 
-    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
-    tuning, chosen, stages = tuned(
-        value, [solver("A", grid=grid), solver("B", grid=grid)],
-        configurations=4)
-    # Candidates one and two of each; then three and four, of which the last
-    # holds, and the first with a third of its step, in two ways; then that
-    # shrinks on, as it is deeper than what holds.
-    assert stages[1:] == [("shortlist-1", 4), ("shortlist-2", 8), *(
-        (f"shortlist-{k}", 4) for k in (3, 4, 5, 6))]
-    parameters = chosen["A"].parameters
-    assert 0.03 < parameters["step_size"] / parameters["outer_ratio"] < 0.05
-    assert "of 14 candidates" in next(iter(tuning.lines(chosen)))
+    _, chosen, _ = tuned(value, [solver("A")])
+    best = chosen["A"].parameters
+    assert best["step_size"] / best["outer_ratio"] <= 0.8
 
 
-def test_where_no_candidate_ever_ends_it_is_said(tuned):
-    with pytest.raises(ValueError, match="repetition of the shortlist"):
-        tuned(lambda name, parameters, seconds, k: (
-            None if seconds > 1 else 1.0), [solver("A")], configurations=9)
-
-
-def test_no_candidate_runs_twice(tuned):
-    ran = Counter()
+def test_the_median_at_the_end_decides(tuned):
+    # Of the second, the mean and the lowest are better, not the median.
+    values = {0.5: [3.0] * 5, 1.0: [0.0, 0.0, 4.0, 4.0, 4.0]}
 
     def value(name, parameters, seconds, k):
-        if seconds > 1:
-            ran[k, str(parameters)] += 1
-            if k == 0:
-                return None
-        # The second candidate is a smaller step from the first.
-        return parameters["outer_ratio"] / parameters["step_size"]
+        return values[parameters["step_size"]][k]
 
-    grid = {"step_size": [0.1, 0.32, 1.0], "outer_ratio": [1.0, 3.2, 10.0]}
-    tuned(value, [solver("A", grid=grid)], configurations=9)
-    assert len(ran) > 20 and set(ran.values()) == {1}
-
-
-def test_what_holds_is_enough_where_it_is_the_deepest(tuned):
-    def value(name, parameters, seconds, k):
-        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
-        if seconds > 1 and step_of_x > 5:
-            # Those that end are worse than what holds.
-            return None if k == 0 else 100.0
-        return 10.0 / step_of_x
-
-    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
-    _, chosen, stages = tuned(value, [solver("A", grid=grid)],
-                              configurations=4)
-    assert stages[1:] == [("shortlist-1", 2)]
-    assert chosen["A"].parameters["outer_ratio"] == 1.0
-
-
-def test_a_method_that_never_holds_comes_to_an_end(tuned):
-    def value(name, parameters, seconds, k):
-        return None if seconds > 1 and k == 0 else 1.0
-
-    _, chosen, stages = tuned(value, [solver("A")], configurations=4)
-    names = Counter(name.split("-")[0] for name, _ in stages)
-    assert names["shortlist"] == tune.MOST_STAGES
-    assert len(chosen["A"].curves) == 4
-
-
-def test_what_diverges_just_after_the_time_is_not_taken(tuned):
-    def value(name, parameters, seconds, k):
-        # Runs of the shortlist, 4.5 s long where 3 s are compared.
-        if seconds > 4 and parameters["outer_ratio"] < 1:
-            return None
-        return parameters["outer_ratio"]
-
-    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0]}
-    _, chosen, stages = tuned(value, [solver("A", grid=grid)],
-                              configurations=2)
-    assert chosen["A"].parameters["outer_ratio"] == 1.0
-
-
-def test_where_none_held_the_most_repetitions_count(tuned):
-    def value(name, parameters, seconds, k):
-        # Smaller steps, which follow, lose more.
-        n_lost = {0.1: 2, 1.0: 1, 10.0: 1, 100.0: 3}
-        if seconds > 1 and k < n_lost.get(
-                parameters["outer_ratio"], 4):
-            return None
-        return parameters["outer_ratio"]
-
-    grid = {"step_size": [1.0], "outer_ratio": [0.1, 1.0, 10.0, 100.0]}
-    _, chosen, _ = tuned(value, [solver("A", grid=grid)], configurations=4)
-    assert chosen["A"].parameters["outer_ratio"] == 1.0
+    _, chosen, _ = tuned(value, [solver("A", search_space={
+        "step_size": [0.5, 1.0], "outer_ratio": [1.0]})])
+    assert chosen["A"].parameters["step_size"] == 0.5
+    assert chosen["A"].score()[0] == 3.0
 
 
 def test_where_everything_diverges_steps_shrink_and_it_is_said(tuned):
     def value(name, parameters, seconds, k):
         return None if name == "A" else 1.0
 
-    tuning, chosen, _ = tuned(value, [solver("A"), solver("B")],
-                              configurations=12)
+    tuning, chosen, _ = tuned(value, [solver("A"), solver("B")])
     assert list(chosen) == ["B"]
-    assert "A: 12 configurations, of which 12 diverged; none is left" in (
+    assert "A: 32 configurations, of which 32 diverged; none is left" in (
         list(tuning.lines(chosen)))
-    assert min(p["step_size"] for p in tuning.tried["A"]) < 0.1
+    assert min(p["step_size"] / p["outer_ratio"]
+               for p in tuning.tried["A"]) < 0.01
     with pytest.raises(ValueError, match="every configuration diverged"):
         tuned(value, [solver("A")])
 
 
-def test_what_is_skipped_is_said_and_not_grown(tuned):
+@pytest.mark.parametrize("at, seconds", [(2.0, "5"), (6.0, "10")])
+def test_where_all_diverge_later_it_is_said(tuned, at, seconds):
+    with pytest.raises(ValueError, match=f"every run of {seconds} s diverged"):
+        tuned(lambda name, parameters, seconds, k: (
+            None if seconds > at else 1.0), [solver("A")])
+
+
+def test_what_is_skipped_is_said_and_not_tried_again(tuned):
     def value(name, parameters, seconds, k):
-        if name == "A" or parameters["outer_ratio"] < 1:
+        if name == "A":
             return "skip: d is too large"
         return quality(parameters)
 
-    tuning, chosen, _ = tuned(value, [solver("A"), solver("B")])
+    tuning, chosen, stages = tuned(value, [solver("A"), solver("B")])
     lines = list(tuning.lines(chosen))
     assert lines[0] == (
-        "A: 6 configurations, of which 0 diverged and 6 were skipped (skip: "
-        "d is too large); none is left")
-    assert "skipped" in lines[1] and list(chosen) == ["B"]
+        "A: 16 configurations, of which 0 diverged and 16 were skipped (skip:"
+        " d is too large); none is left")
+    assert [n for _, n, *_ in stages] == [32, 8, 8, 8, 3]
+    assert [name for name, *_ in stages][-2:] == ["halving-1", "final-1"]
+    assert list(chosen) == ["B"]

@@ -155,6 +155,16 @@ def test_too_large_a_memory_is_refused(logistic, monkeypatch):
         make_solver("MSEBA", logistic, batch_size=19)
 
 
+def test_without_eta_it_is_zero_sarahs(quadratic):
+    # Batches of 12 leave 2 of G and 3 of F.
+    common = {"batch_size": 12, "eval_freq": 1}
+    ours = make_solver("MSEBA", quadratic, eta=None, **common)
+    result = run_solver(ours, 30)
+    same = run_solver(
+        make_solver("MSEBA", quadratic, eta=0.25, **common), 30)
+    assert_iterates(result, same["inner_var"], same["outer_var"])
+
+
 @pytest.mark.parametrize("parameter, value", [
     ("eta", 0.0), ("eta", 1.5), ("eta", "a"), ("prob", 0.0), ("prob", 1.5),
     ("prob", "a"), ("radius", 0.0), ("radius", np.nan)])

@@ -79,9 +79,10 @@ def test_without_further_steps_z_and_v_are_those_of_soba(quadratic):
     ours = make_solver("NSBO-SGD", quadratic, n_newton_steps=0, **common)
     soba = make_solver("Template", quadratic, **common)
     results = run_solver(ours, 20), run_solver(soba, 20)
+    # 20 steps, each of sums of some 30 terms: 1e-13 of the largest entry.
     np.testing.assert_allclose(
-        results[0]["inner_var"], results[1]["inner_var"], rtol=1e-13)
-    np.testing.assert_allclose(ours.v, soba.v, rtol=1e-13)
+        results[0]["inner_var"], results[1]["inner_var"], rtol=1e-11)
+    np.testing.assert_allclose(ours.v, soba.v, rtol=1e-11)
     assert np.linalg.norm(ours.v) > 0.1
 
 

@@ -93,8 +93,10 @@ def test_any_first_step_reaches_the_minimiser(quadratic, step_size,
                          eval_freq=10_000)
     result = run_solver(solver, 100_000)
     judged = metrics(quadratic, result["inner_var"], result["outer_var"])
-    assert judged["grad_norm"] < 1e-12
-    assert judged["inner_distance"] < 1e-12
+    # A move of less than the rounding of the point is none: where that is
+    # depends on the step sizes, which adapt.
+    assert judged["grad_norm"] < 1e-10
+    assert judged["inner_distance"] < 1e-10
 
 
 def test_extreme_first_steps_do_not_crash(quadratic):

@@ -136,6 +136,33 @@ def test_too_large_a_memory_is_refused(logistic, monkeypatch):
         make_solver("SFFBA", logistic, batch_size=20)
 
 
+def test_without_eta_it_is_zero_sarahs(quadratic):
+    # Batches of 12 leave 2 of G and 3 of F.
+    common = {"batch_size": 12, "eval_freq": 1}
+    ours = make_solver("SFFBA", quadratic, eta=None, **common)
+    result = run_solver(ours, 30)
+    assert (ours.eta_G, ours.eta_F) == (1 / 4, 1 / 6)
+    # Along the same blocks, the two weights in their places.
+    _, inner, outer = replay(ours)
+    z, v, x = numpy_start(quadratic)
+    estimates = [ZeroSarah(N, size) for N, size in (
+        (2, 4), (2, 4), (2, 3), (3, 4), (3, 3))]
+    last = z, v, x
+    for t in range(30):
+        i, j = draw(inner), draw(outer)
+        blocks = (numpy_block(quadratic.inner, 12, i),
+                  numpy_block(quadratic.outer, 12, j))
+        g, Hv, Cv, f1, f2 = (
+            estimate.update(k, new, old, weight if t else 1.0)
+            for estimate, k, weight, new, old in zip(
+                estimates, (i, i, i, j, j), [1 / 4] * 3 + [1 / 6] * 2,
+                terms(*blocks, z, v, x), terms(*blocks, *last), strict=True))
+        last = z, v, x
+        z, v = z - 0.05 * g, v - 0.05 * (Hv + f1)
+        x = x - 0.05 / 0.3 * (Cv + f2)
+    assert_iterates(result, z, x)
+
+
 @pytest.mark.parametrize("parameter, value", [
     ("eta", 0.0), ("eta", -0.1), ("eta", 1.5), ("eta", np.nan), ("eta", "a"),
     ("radius", 0.0), ("radius", -1.0), ("radius", np.inf), ("radius", "a")])

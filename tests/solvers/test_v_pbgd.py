@@ -52,6 +52,17 @@ def test_full_batch_matches_the_formula(request, name, variant):
     assert result["oracle_calls"] == 5 * calls
 
 
+@pytest.mark.parametrize("name", ["V-PBGD", "BOME"])
+def test_steps_on_g_alone_are_those_of_z_by_default(logistic, name):
+    tied, own, other = (
+        run_solver(make_solver(
+            name, logistic, step_size=0.3, eval_freq=1, **inner), 4)
+        for inner in ({}, {"inner_step_size": 0.3}, {"inner_step_size": 0.5}))
+    for key in ("inner_var", "outer_var"):
+        np.testing.assert_array_equal(tied[key], own[key])
+    assert not np.array_equal(tied["outer_var"], other["outer_var"])
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_mini_batches_match_the_formula(quadratic, variant):
     solver = make_solver(

@@ -74,6 +74,9 @@ class HyperRepresentation:
         not allowed; it names which.
     """
 
+    # In z, for all feasible x: the metrics need not look.
+    convex = True
+
     def __init__(self, X, y, n_hidden, n_classes=None, activation="tanh",
                  ridge=0.0, decay=0.0, name="data"):
         checks.positive_int("n_hidden", n_hidden)

@@ -63,6 +63,9 @@ class LogisticRegression:
         parametrization or the penalty is unknown.
     """
 
+    # In z, for all feasible x: the metrics need not look.
+    convex = True
+
     def __init__(self, X, y, reg_parametrization=None, name="data",
                  penalty="feature"):
         checks.one_of(*PENALTIES)("penalty", penalty)

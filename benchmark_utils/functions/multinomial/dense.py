@@ -4,20 +4,23 @@ from copy import copy
 from functools import cache, cached_property, partial
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from benchmark_utils import checks
 from benchmark_utils.functions.expansion import Coarse, Expansion
 from benchmark_utils.functions.multinomial.kernels import multinomial_batches
 from benchmark_utils.functions.multinomial.layout import dense_entries
-
-# Samples that stay in the cache between two products with them.
-_PIECE = 1024
-# Of the preconditioner: principal directions, entries of z along them, and
-# samples that are enough to form a Hessian.
-_MIN_DIRECTIONS, _MAX_DIRECTIONS, _MAX_BLOCK = 8, 64, 640
-_SOME_SAMPLES = 5000
+from benchmark_utils.functions.multinomial.losses import (
+    PIECE,
+    hessian_diagonal,
+    hessian_of_losses,
+    softmax,
+)
+from benchmark_utils.functions.multinomial.principal import (
+    MAX_BLOCK,
+    MIN_DIRECTIONS,
+    Principal,
+)
 
 OUTER_VARIABLES = ("weights", "class", "feature", "scalar")
 
@@ -71,6 +74,9 @@ class MultinomialLogistic:
         not allowed; it names which.
     """
 
+    # In z, for all feasible x: the metrics need not look.
+    convex = True
+
     def __init__(self, X, y, n_classes, outer=None, ridge=0.0,
                  outer_dim=None, name="data"):
         if outer is not None:
@@ -111,7 +117,7 @@ class MultinomialLogistic:
 
     def value(self, z, x):
         """Value f(z, x)."""
-        losses, _ = _softmax(self._scores(z), self.y)
+        losses, _ = softmax(self._scores(z), self.y)
         return losses @ self._weights(x)[:, 0] + self._penalty(z, x)
 
     def _penalty(self, z, x):
@@ -148,7 +154,7 @@ class MultinomialLogistic:
         probabilities = np.empty((self.n_samples, K), self.X.dtype)
 
         def residuals(rows, scores):
-            losses[rows], s = _softmax(scores, y[rows])
+            losses[rows], s = softmax(scores, y[rows])
             probabilities[rows] = s
             s[np.arange(len(s)), y[rows]] -= 1.0
             s *= weights[rows]
@@ -179,9 +185,10 @@ class MultinomialLogistic:
         return Expansion(
             losses @ weights[:, 0] + self._penalty(z, x), gradient.ravel(),
             product, partial(product, rough=True),
-            lambda: _diagonal(
+            lambda: hessian_diagonal(
                 probabilities, weights, self._squares, penalties).ravel(),
-            partial(self._preconditioner, probabilities, weights, penalties)
+            (lambda: self._principal.preconditioner(
+                probabilities, weights, penalties, self._squares))
             if self._turns else None)
 
     def hessian_diagonal(self, z, x):
@@ -212,8 +219,8 @@ class MultinomialLogistic:
         V = np.ascontiguousarray(
             v.reshape(self.n_classes, -1)[:, kept].T, dtype=X.dtype)
         total, moves = np.zeros_like(V), np.any(V)
-        for start in range(0, self.n_samples, _PIECE):
-            rows = slice(start, start + _PIECE)
+        for start in range(0, self.n_samples, PIECE):
+            rows = slice(start, start + PIECE)
             piece = X[rows]
             scores = piece @ V if moves else np.zeros(
                 (len(piece), self.n_classes), X.dtype)
@@ -242,43 +249,13 @@ class MultinomialLogistic:
 
     @cached_property
     def _principal(self):
-        """Directions of the largest second moments, and samples along them.
-
-        By subspace iteration, from a start that is always the same, on some
-        of the samples.
-
-        Returns
-        -------
-        directions : array of float32, shape (n_features, q)
-            Orthonormal.
-        samples : array of float32, shape (n_samples, q)
-        """
-        kept, X = self._single
-        q = min(_MAX_BLOCK // self.n_classes, _MAX_DIRECTIONS, len(kept))
-        some = X[self._some]
-        Q = np.random.default_rng(0).standard_normal(
-            (len(kept), min(q + 16, len(kept)))).astype(np.float32)
-        for _ in range(4):
-            Q = np.linalg.qr(some.T @ (some @ Q))[0]
-        along = some @ Q
-        size, turn = np.linalg.eigh(along.T @ along)
-        # Without what is 0 but for rounding.
-        q = min(q, np.count_nonzero(size > 1e-9 * size[-1]))
-        Q = Q @ turn[:, :-q - 1:-1]
-        directions = np.zeros((self.n_features, q), np.float32)
-        directions[kept] = Q
-        return directions, X @ Q
-
-    @property
-    def _some(self):
-        """A part of the samples that stands for all of them."""
-        return slice(None, None, -(-self.n_samples // _SOME_SAMPLES))
+        return Principal(*self._single, self.n_features, self.n_classes)
 
     @property
     def _turns(self):
         """Whether principal directions help: penalties must be the same."""
         return (self.outer != "feature" and self.X.dtype == float
-                and self.n_classes * _MIN_DIRECTIONS <= _MAX_BLOCK
+                and self.n_classes * MIN_DIRECTIONS <= MAX_BLOCK
                 and np.any(self._squares))
 
     def coarse(self):
@@ -291,7 +268,8 @@ class MultinomialLogistic:
         """
         if not self._turns:
             return None
-        directions, samples = self._principal
+        directions = self._principal.directions
+        samples = self._principal.samples
         function = copy(self)
         for name in ("_single", "_squares", "_principal"):
             vars(function).pop(name, None)
@@ -302,47 +280,11 @@ class MultinomialLogistic:
             function, lambda z: (z.reshape(shape) @ directions).ravel(),
             lambda z: (z.reshape(shape) @ directions.T).ravel())
 
-    def _preconditioner(self, probabilities, weights, penalties):
-        """Near the inverse of the Hessian.
-
-        The Hessian on the principal directions, from some of the samples,
-        and its diagonal on the others.
-        """
-        K = self.n_classes
-        directions, samples = self._principal
-        q = directions.shape[1]
-        some = self._some
-        s, w = (a[some].astype(np.float32) for a in (probabilities, weights))
-        block = _hessian(samples[some], s, w * (self.n_samples / len(w)))
-        block = block.astype(float)
-        # What single precision does not tell from 0, such as the curvature
-        # along equal changes of all classes.
-        floor = 1e-3 * np.max(np.diag(block))
-        block[np.diag_indices_from(block)] += np.repeat(
-            np.broadcast_to(np.maximum(penalties, floor), (K, 1)), q)
-        factor = cho_factor(block)
-        along = np.mean(samples**2, axis=0)
-        rest = np.maximum(
-            self._squares - directions**2 @ along, 1e-3 * self._squares)
-        diagonal = _diagonal(probabilities, weights, rest, penalties)
-        diagonal = np.where(diagonal > 0, diagonal, 1.0)
-        directions = directions.astype(float)
-
-        def apply(b):
-            b = b.reshape(K, -1)
-            inside = b @ directions
-            outside = (b - inside @ directions.T) / diagonal
-            inside = cho_solve(factor, inside.ravel()).reshape(K, q)
-            inside -= outside @ directions
-            return (outside + inside @ directions.T).ravel()
-
-        return apply
-
     def grad_hessian(self, z, x):
         """Gradient and Hessian in z, of shape (p,) and (p, p)."""
         weights = self._weights(x)
-        _, s = _softmax(self._scores(z), self.y)
-        hessian = _hessian(self.X, s, weights)
+        _, s = softmax(self._scores(z), self.y)
+        hessian = hessian_of_losses(self.X, s, weights)
         hessian[np.diag_indices_from(hessian)] += self.penalties(x)
         s[np.arange(self.n_samples), self.y] -= 1.0
         gradient = (s * weights).T @ self.X
@@ -351,7 +293,7 @@ class MultinomialLogistic:
     def grad_x(self, z, x):
         """Gradient in x, shape (d,)."""
         if self.outer == "weights":
-            losses, _ = _softmax(self._scores(z), self.y)
+            losses, _ = softmax(self._scores(z), self.y)
             return expit(x) * expit(-x) * losses / self.n_samples
         return 0.5 * self._penalty_derivative(z, z, x)
 
@@ -361,7 +303,7 @@ class MultinomialLogistic:
             # Both scores from one read of the samples.
             scores = self.X @ np.concatenate([z, v]).reshape(
                 2 * self.n_classes, -1).T
-            _, s = _softmax(scores[:, :self.n_classes], self.y)
+            _, s = softmax(scores[:, :self.n_classes], self.y)
             s[np.arange(self.n_samples), self.y] -= 1.0
             slopes = np.einsum("ij,ij->i", s, scores[:, self.n_classes:])
             return expit(x) * expit(-x) * slopes / self.n_samples
@@ -417,46 +359,3 @@ class MultinomialLogistic:
         return multinomial_batches(
             lambda chunks, order: dense_entries(self.X, chunks, order),
             self, batch_size, order)
-
-
-def _softmax(scores, y):
-    """Losses, shape (n,), and probabilities of classes, shape (n, K).
-
-    The scores are overwritten.
-    """
-    scores -= np.max(scores, axis=1, keepdims=True)
-    own = scores[np.arange(len(y)), y]
-    np.exp(scores, out=scores)
-    total = np.sum(scores, axis=1, keepdims=True)
-    losses = np.log(total[:, 0]) - own
-    scores /= total
-    return losses, scores
-
-
-def _diagonal(probabilities, weights, squares, penalties):
-    """As ``hessian_diagonal``, shape (K, p)."""
-    classes = np.sum(weights * probabilities * (1 - probabilities), axis=0)
-    return np.outer(classes, squares) + penalties
-
-
-def _hessian(X, probabilities, weights):
-    """Hessian of the weighted losses, shape (K p, K p).
-
-    That of a loss is (diag(s) - s s') (x) d d'. The second part of it is one
-    product of a matrix with itself; and since the s_k sum to 1, so that each
-    row of diag(s) - s s' sums to 0, its blocks off the diagonal give those
-    on it.
-    """
-    (n, p), K = X.shape, probabilities.shape[1]
-    hessian = np.zeros((K * p, K * p), X.dtype)
-    scaled = np.sqrt(weights) * probabilities
-    for start in range(0, n, _PIECE):
-        rows = slice(start, start + _PIECE)
-        products = (scaled[rows, :, None] * X[rows, None, :]).reshape(
-            -1, K * p)
-        hessian -= products.T @ products
-    blocks = hessian.reshape(K, p, K, p)
-    for k in range(K):
-        blocks[k, :, k] = 0.0
-        blocks[k, :, k] = -blocks[k].sum(axis=1)
-    return hessian

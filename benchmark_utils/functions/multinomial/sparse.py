@@ -7,16 +7,14 @@ from scipy import sparse
 from scipy.special import expit
 
 from benchmark_utils import checks
-from benchmark_utils.functions.multinomial.dense import (
-    MultinomialLogistic,
-    _hessian,
-    _softmax,
-)
+from benchmark_utils.functions.multinomial.dense import MultinomialLogistic
 from benchmark_utils.functions.multinomial.kernels import multinomial_batches
 from benchmark_utils.functions.multinomial.layout import sparse_entries
-
-# Samples that are dense for a moment, where a Hessian is formed.
-_PIECE = 1024
+from benchmark_utils.functions.multinomial.losses import (
+    PIECE,
+    hessian_of_losses,
+    softmax,
+)
 
 
 class SparseMultinomialLogistic(MultinomialLogistic):
@@ -88,11 +86,12 @@ class SparseMultinomialLogistic(MultinomialLogistic):
     def grad_hessian(self, z, x):
         """Gradient and Hessian in z; the Hessian is dense."""
         weights = self._weights(x)
-        _, s = _softmax(self._scores(z), self.y)
+        _, s = softmax(self._scores(z), self.y)
         hessian = np.diag(self.penalties(x))
-        for start in range(0, self.n_samples, _PIECE):
-            rows = slice(start, start + _PIECE)
-            hessian += _hessian(
+        # Few samples are dense at a time.
+        for start in range(0, self.n_samples, PIECE):
+            rows = slice(start, start + PIECE)
+            hessian += hessian_of_losses(
                 self.X[rows].toarray() + self.offset, s[rows], weights[rows])
         return self.grad_z(z, x), hessian
 
@@ -100,7 +99,7 @@ class SparseMultinomialLogistic(MultinomialLogistic):
         """Cross derivative times v, shape (d,)."""
         if self.outer != "weights":
             return super().cross(z, x, v)
-        _, s = _softmax(self._scores(z), self.y)
+        _, s = softmax(self._scores(z), self.y)
         s[np.arange(self.n_samples), self.y] -= 1.0
         slopes = np.einsum("ij,ij->i", s, self._scores(v))
         return expit(x) * expit(-x) * slopes / self.n_samples

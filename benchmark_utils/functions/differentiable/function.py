@@ -1,0 +1,248 @@
+"""A function of the user's own: one loss a sample, in jax.numpy."""
+import numpy as np
+
+from benchmark_utils import checks
+from benchmark_utils.functions.batches import in_order, resolve_batch_size
+from benchmark_utils.functions.differentiable import bad_input
+from benchmark_utils.functions.differentiable.callback import (
+    Callbacks,
+    jitted,
+)
+from benchmark_utils.functions.differentiable.kernels import (
+    DifferentiableBatches,
+)
+from benchmark_utils.functions.differentiable.losses import (
+    PROJECTIONS,
+    columns_of_hessian,
+    derivatives,
+    in_double,
+    jax,
+    on_each,
+    on_flat,
+    projection,
+    weighted,
+)
+from benchmark_utils.functions.differentiable.traced import (
+    NotTranslated,
+    Traced,
+)
+from benchmark_utils.functions.oracles import bind
+
+WAYS = ("traced", "callback")
+# Numbers of 8 bytes in what is computed at once of a Hessian, and directions
+# of which its diagonal is estimated.
+_PIECE, _N_PROBES = 10**7, 32
+
+
+class Differentiable:
+    """Average of a loss over samples: all derivatives are JAX's.
+
+    f(z, x) = (1/n) sum_i loss(z, x, *sample_i) + penalty(z, x)
+
+    The NumPy methods are JAX on all samples, in float64, whatever the
+    setting ``jax_enable_x64`` is: the metrics are computed from them.
+
+    Parameters
+    ----------
+    loss : callable
+        (z, x, *sample) -> number, in jax.numpy. It is traced, here: it must
+        be a function of its arguments alone.
+    data : tuple of arrays of n rows
+        A sample is a row of each. Integers stay integers.
+    z, x : arrays, or pytrees of arrays
+        Where solvers start, as the loss takes them.
+    penalty : callable, optional
+        (z, x) -> number, counted once, whatever the batch.
+    project : callable or {"nonnegative", "unit_interval"}, optional
+        x -> nearest feasible x, in jax.numpy.
+    way : {"traced", "callback"}
+        How solvers compute it: by loops that are compiled from what JAX has
+        traced, or by calls of JAX. Both give the same numbers.
+    name : str
+        What the errors call the function.
+
+    Attributes
+    ----------
+    inner_start, outer_start : array of float64, shape (p,), (d,)
+        z and x, flat.
+    uses_inner, uses_outer : bool
+        Whether f depends on z, and on x.
+    way : str
+        As it is computed: "callback" where there is no other way.
+
+    Raises
+    ------
+    ValueError
+        If JAX is missing or too old, or an argument is not valid: which, and
+        where.
+    """
+
+    def __init__(self, loss, data, z, x, penalty=None, project=None,
+                 way="traced", name="data"):
+        checks.one_of(*WAYS)("way", way)
+        bad_input.needs_jax()
+        self._made_of = (loss, data, z, x, penalty, project, way, name)
+        self.name, self.way = name, way
+        self.data = bad_input.samples(name, data)
+        self.n_samples = len(self.data[0])
+        self.inner_start = bad_input.flat(name, "z", z)
+        self.outer_start = bad_input.flat(name, "x", x)
+        self.inner_dim = self.inner_start.size
+        self.outer_dim = self.outer_start.size
+        with in_double():
+            self._jitted = self._functions(
+                loss, z, x, penalty, project)
+            self._samples = jax.device_put((
+                np.full(self.n_samples, 1 / self.n_samples), self.data))
+        self._called = None
+        if way == "traced":
+            self._trace()
+        z, x = self.inner_start, self.outer_start
+        bad_input.finite(name, self._call("losses", z, x),
+                         (self.grad_z(z, x), self.grad_x(z, x)))
+
+    def _functions(self, loss, z, x, penalty, project):
+        """Check what the user has written, and make functions of it."""
+        start = self.inner_start, self.outer_start
+        losses = on_flat(loss, z, x)
+        depends = [bad_input.traced(
+            self.name, "loss", loss, losses,
+            (*start, *(a[0] for a in self.data)))]
+        penalties = None
+        if penalty is not None:
+            penalties = on_flat(penalty, z, x)
+            depends.append(bad_input.traced(
+                self.name, "penalty", penalty, penalties, start))
+        self.uses_inner, self.uses_outer = (
+            any(bad_input.uses(closed, k) for closed in depends)
+            for k in (0, 1))
+        self.feasible = None
+        if project is not None:
+            if not callable(project):
+                checks.one_of(*PROJECTIONS)("project", project)
+            self.feasible = projection(project, x)
+            bad_input.traced(self.name, "project", project, self.feasible,
+                             start[1:], start[1].shape)
+        self._parts = losses, penalties, self.feasible
+        self.weighted = weighted(losses, penalties)
+        self.oracles = derivatives(self.weighted)
+        return {
+            "losses": jax.jit(on_each(losses)),
+            "columns": jax.jit(columns_of_hessian(self.weighted)),
+            "project": jax.jit(self.feasible or (lambda x: x)),
+            **{name: jax.jit(lambda *arguments, f=oracle: f(*arguments)[0])
+               for name, oracle in self.oracles.items()}}
+
+    def _trace(self):
+        """Make loops of the loss, or say why they cannot be made."""
+        try:
+            self._traced = Traced(
+                *self._parts, self.inner_dim, self.outer_dim,
+                [a[0] for a in self.data])
+        except NotTranslated as error:
+            checks.warn_once(
+                f"loss of {self.name}: {error} has no translation to loops; "
+                "solvers call JAX instead, at some 50 us a call")
+            self.way = "callback"
+
+    def _call(self, name, *arguments):
+        """A function on all samples: a copy, as what is JAX's is read-only."""
+        with in_double():
+            return np.array(self._jitted[name](*arguments, *self._samples))
+
+    def value(self, z, x):
+        """Value f(z, x)."""
+        return float(self._call("value", z, x, None)[0])
+
+    def grad_z(self, z, x):
+        """Gradient in z, shape (p,)."""
+        return self._call("grad_z", z, x, None)
+
+    def grad_x(self, z, x):
+        """Gradient in x, shape (d,)."""
+        return self._call("grad_x", z, x, None)
+
+    def hvp(self, z, x, v):
+        """Hessian in z times v, shape (p,)."""
+        return self._call("hvp", z, x, v)
+
+    def cross(self, z, x, v):
+        """Cross derivative times v, shape (d,)."""
+        return self._call("cross", z, x, v)
+
+    def grad_hessian(self, z, x):
+        """Gradient and Hessian in z, of shape (p,) and (p, p)."""
+        p = self.inner_dim
+        hessian = self._products(z, x, np.eye(p))
+        return self.grad_z(z, x), 0.5 * (hessian + hessian.T)
+
+    def _products(self, z, x, directions):
+        """Products with the Hessian, a few rows at a time."""
+        row = self.n_samples * sum(
+            max(1, a[0].size) for a in self.data) + self.inner_dim
+        piece = max(1, min(len(directions), _PIECE // row))
+        out = np.empty_like(directions)
+        for start in range(0, len(directions), piece):
+            # The last piece begins earlier: JAX compiles for one size.
+            start = min(start, len(directions) - piece)
+            rows = slice(start, start + piece)
+            out[rows] = self._call("columns", z, x, directions[rows])
+        return out
+
+    def hessian_operator(self, z, x):
+        """The function v -> Hessian in z times v, for many v."""
+        return lambda v: self.hvp(z, x, v)
+
+    def hessian_diagonal(self, z, x):
+        """Estimate of the diagonal of the Hessian in z, shape (p,).
+
+        C. Bekas, E. Kokiopoulou, Y. Saad, "An estimator for the diagonal of
+        a matrix", Applied Numerical Mathematics 57, 2007, with 32 vectors of
+        signs, the same ones each time. It preconditions, no more.
+        """
+        signs = np.random.default_rng(0).choice(
+            [-1.0, 1.0], (_N_PROBES, self.inner_dim))
+        return np.mean(signs * self._products(z, x, signs), axis=0)
+
+    def project(self, x):
+        """Nearest feasible x, shape (d,)."""
+        if self.feasible is None:
+            return x
+        with in_double():
+            return np.array(self._jitted["project"](x))
+
+    def __reduce__(self):
+        # The rest is JAX's, and made anew.
+        return Differentiable, self._made_of
+
+    def batches(self, batch_size, order=None):
+        """Cut into mini-batches for the compiled oracles.
+
+        Parameters
+        ----------
+        batch_size : int or "full"
+        order : array of int, shape (n_samples,), optional
+            Samples in the order in which they fill the batches; as they are
+            stored without it.
+
+        Returns
+        -------
+        Function
+        """
+        n = self.n_samples
+        batch_size = resolve_batch_size(batch_size, n)
+        samples = tuple(np.ascontiguousarray(in_order(a, order))
+                        for a in self.data)
+        if self.way == "traced":
+            addresses, buffers = self._traced.on(samples)
+        else:
+            if self._called is None:
+                self._called = jitted(
+                    self.oracles, self.inner_dim, self.outer_dim)
+            calls = Callbacks(
+                self._called, self.project, samples, self.inner_dim,
+                self.outer_dim, batch_size)
+            addresses, buffers = calls.addresses, np.zeros(1, np.int64)
+        return bind(DifferentiableBatches(
+            addresses, buffers, np.zeros(1), n, batch_size,
+            -(-n // batch_size), np.zeros(1, np.int64)))
