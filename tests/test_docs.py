@@ -43,10 +43,14 @@ def blocks(language):
 
 def commands():
     """Command lines of all pages, in blocks and within sentences."""
-    lines = [(page, line) for page, code in blocks("bash")
+    # A page of results records what was typed when it was made.
+    texts = {page: text.partition("## How it was made")[0]
+             for page, text in PAGES.items()}
+    lines = [(page, line) for page, text in texts.items()
+             for found, code in FENCED.findall(text) if found == "bash"
              for line in code.replace("\\\n", " ").splitlines()]
     lines += [(page, code.replace("\n", " "))
-              for page, text in PAGES.items()
+              for page, text in texts.items()
               for code in re.findall(r"`([^`]+)`", FENCED.sub("", text))]
     for page, line in lines:
         for command in line.split("&&"):
