@@ -19,7 +19,7 @@ ALLOWED = {
                  *(f"functions.{kind}" for kind in KINDS)],
     "plots": ["reporting"],
     "benchmark_utils/compiling": ["checks", "sources"],
-    "benchmark_utils/functions": ["checks", "compiling"],
+    "benchmark_utils/functions": ["checks", "optional", "compiling"],
     "benchmark_utils/problems": [
         "checks", "parameters", "sources",
         *(f"functions.{kind}" for kind in KINDS)],
@@ -34,7 +34,7 @@ ALLOWED = {
 # A kind of function stands alone: of its wing it has only the loose files.
 ALLOWED |= {
     f"benchmark_utils/functions/{kind}": [
-        "checks", "compiling", "optional",
+        "checks", "optional", "compiling", "optional",
         *(f"functions.{file.stem}"
           for file in (UTILS / "functions").glob("[a-z]*.py"))]
     for kind in KINDS}
