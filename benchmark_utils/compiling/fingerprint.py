@@ -5,6 +5,9 @@ their defaults, global numbers and arrays, attributes of modules. A fingerprint
 has all of it, whatever file it is in, as far as it does not come with a
 version of an installed package. Where it cannot be said whether a value is the
 same as that of an earlier process, there is none: ``Undecided``.
+
+It has more than 400 lines, as each kind of value that code may refer to has a
+few, and what is left out of one place would be a stale result of another.
 """
 import builtins
 import dis

@@ -13,8 +13,8 @@ from benchmark_utils.functions.differentiable import (  # noqa: E402
     Differentiable,
     jax,
     jnp,
+    translate,  # noqa: E402
 )
-from benchmark_utils.functions.differentiable import translate  # noqa: E402
 
 lax = jax.lax
 
