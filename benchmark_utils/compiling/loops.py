@@ -446,9 +446,11 @@ def _object_code(module):
     """Machine code of a module."""
     target = _target()
     parsed = llvm.parse_assembly(str(module))
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    # What more of it would do, vectors and unrolled loops, is done here; to
+    # look for it takes twice as long.
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization = options.slp_vectorization = False
-    options.loop_interleaving = False
+    options.loop_interleaving = options.loop_unrolling = False
     builder = llvm.create_pass_builder(target, options)
     builder.getModulePassManager().run(parsed, builder)
     return target.emit_object(parsed)

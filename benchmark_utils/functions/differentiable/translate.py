@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from benchmark_utils.compiling import loops
-from benchmark_utils.compiling.loops import Lanes, Number, in_lanes
+from benchmark_utils.compiling.loops import Lanes, in_lanes
 from benchmark_utils.functions.differentiable.equations import NotTranslated
 
 
@@ -223,7 +223,9 @@ class Translator:
         return place, apart
 
     def _read(self, tensor, index):
-        """An entry, or those of lanes."""
+        """An entry, or those of lanes; what has one place is all the same."""
+        index = tuple(0 if n == 1 else k
+                      for k, n in zip(index, tensor.shape, strict=True))
         key = (id(tensor), *(
             (id(k.start), k.width) if isinstance(k, Lanes) else
             k if isinstance(k, int) else id(k) for k in index))
@@ -488,12 +490,23 @@ class Translator:
         return self._parts(equation, parts)
 
     def _pad(self, equation, a, fill):
-        config = equation.params["padding_config"]
+        config = [tuple(map(int, axis))
+                  for axis in equation.params["padding_config"]]
+        lows = [low for low, _, _ in config]
         if any(low < 0 or high < 0 for low, high, _ in config):
-            raise NotTranslated("pad by less than nothing")
+            if any(within for _, _, within in config):
+                raise NotTranslated("pad by less than nothing within")
+            whole, cut = a, [max(0, -low) for low in lows]
+            a = Tensor(
+                [n + min(0, low) + min(0, high) for n, (low, high, _) in zip(
+                    a.shape, config, strict=True)], a.kind,
+                lambda index: self._read(whole, tuple(
+                    k + c if c else k
+                    for k, c in zip(index, cut, strict=True))), cost=a.cost)
+            lows = [max(0, low) for low in lows]
         return self._parts(
-            equation, [(a, [low for low, _, _ in config],
-                        [1 + within for _, _, within in config])], fill)
+            equation, [(a, lows, [1 + within for _, _, within in config])],
+            fill)
 
     # -- sums ---------------------------------------------------------------
     def _reduced(self, equation, a, start, combine):
@@ -552,9 +565,6 @@ class Translator:
 
     def _reduce_sum(self, equation, a):
         return self._reduced(equation, a, 0, lambda s, t: s + t)
-
-    def _reduce_prod(self, equation, a):
-        return self._reduced(equation, a, 1, lambda s, t: s * t)
 
     def _reduce_max(self, equation, a):
         lowest = -math.inf if a.kind == "f" else -2**63
