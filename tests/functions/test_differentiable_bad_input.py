@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from benchmark_utils.functions.differentiable import Differentiable, jax, jnp
+from benchmark_utils.problems.problem import BilevelProblem
 
-A, Y = np.ones((6, 3)), np.ones(6)
+A, Y, ZERO = np.ones((6, 3)), np.ones(6), np.zeros(3)
 
 
 def make(loss=lambda z, x, a, y: (a @ z - y) ** 2 + x @ z, data=(A, Y),
-         z=np.zeros(3), x=np.zeros(3), **options):
+         z=ZERO, x=ZERO, **options):
     pytest.importorskip("jax")
     return Differentiable(loss, data, z, x, way="callback", name="training",
                           **options)
@@ -115,3 +116,16 @@ def test_neither_warns(recwarn):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make()
+
+
+def test_a_problem_of_functions_of_the_wrong_variables():
+    right = make()
+    without_x = make(lambda z, x, a, y: (a @ z) ** 2)
+    without_z = make(lambda z, x, a, y: x @ x * y)
+    BilevelProblem(right, without_x, ZERO, ZERO)
+    for pair, said in (
+            ((without_x, right), "inner function does not depend on the out"),
+            ((without_z, right), "inner function does not depend on the inn"),
+            ((right, without_z), "outer function does not depend on the inn")):
+        with pytest.raises(ValueError, match=said):
+            BilevelProblem(*pair, ZERO, ZERO)

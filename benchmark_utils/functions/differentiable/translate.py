@@ -610,7 +610,7 @@ class Translator:
     def _argmin(self, equation, a):
         return self._argmax(equation, a, "<")
 
-    # -- products of matrices -------------------------------------------------
+    # -- products of matrices -----------------------------------------------
     def _dot_general(self, equation, a, b):
         (a_sums, b_sums), (a_batch, b_batch) = equation.params[
             "dimension_numbers"]
@@ -672,7 +672,8 @@ class Translator:
             return ("sum", sums[0]) if sums else None
         _, first, axes = min(candidates, key=lambda c: c[0])
         factor = factors[not first]
-        t, lane = factor.tensor, max(axes, key=lambda k: factor.tensor.shape[k])
+        t = factor.tensor
+        lane = max(axes, key=lambda k: t.shape[k])
         order = [k for k in range(len(t.shape)) if k != lane] + [lane]
         memory = self._allocate(t.shape, t.kind, order)
         self._loops(t.shape, lambda index: self._write(
@@ -811,7 +812,7 @@ class Translator:
 
         self._loops(equation.shape, body, lanes=False)
 
-    # -- places by indices -----------------------------------------------------
+    # -- places by indices --------------------------------------------------
     def _starts(self, maps, indices, shape, sizes, batch, mode):
         """Where a slice begins on each axis, and whether it is within."""
         targets, batched, batch_axes = maps
