@@ -19,6 +19,10 @@ from harness import (
     run_solver,
 )
 
+from benchmark_utils.functions.derivatives import check_problem
+from benchmark_utils.problems.loading import problem_of
+from benchmark_utils.reference import metrics
+
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in [
     *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
 README = PAGES["README.md"]
@@ -71,6 +75,7 @@ def copy_with_tests(target, files):
         assert not (suite / file).exists()
         (suite / file).write_text(code)
     return suite
+
 
 
 def test_prototypes_pass_the_conformance_check(tmp_path):
@@ -147,6 +152,23 @@ def test_prototype_in_jax_skips_other_problems(
     solver = SOLVERS["JAXGradientDescent"].get_instance()
     for problem in (quadratic, sparse_logistic, cleaning):
         assert solver.skip(problem=problem)[0]
+
+
+def test_a_problem_from_its_losses(tmp_path):
+    """The whole file that is shown, as it is shown."""
+    pytest.importorskip("jax")
+    (file, code), = WHOLE.findall(PAGES["docs/losses.md"])
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_text(code)
+    dataset = _load_class_from_module(tmp_path, tmp_path / file, "Dataset")
+    problem = problem_of(dataset.get_instance())
+    check_problem(problem)
+    result = run_solver(make_solver(
+        "SOBA", problem, batch_size=32, eval_freq=100, step_size=0.5), 1000)
+    start, end = (metrics(problem, z, x)["value"] for z, x in (
+        (problem.inner_start, problem.outer_start),
+        (result["inner_var"], result["outer_var"])))
+    assert end < start
 
 
 def test_links_lead_somewhere():
