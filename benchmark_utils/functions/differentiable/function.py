@@ -249,7 +249,7 @@ class Differentiable:
             calls = Callbacks(
                 self._called, self.project, samples, self.inner_dim,
                 self.outer_dim, batch_size)
-            addresses, buffers = calls.addresses, np.zeros(1, np.int64)
+            addresses, buffers = calls.addresses(), np.zeros(1, np.int64)
         return bind(DifferentiableBatches(
             addresses, buffers, np.zeros(1), n, batch_size,
             -(-n // batch_size), np.zeros(1, np.int64)))
