@@ -6,17 +6,19 @@ runs each method with repetitions at the parameters that ``tune`` has chosen
 (or those in ``configs/``, or those of ``--config``), or takes the results
 tables of ``--table``. For each dataset it writes
 
-- ``figure``, the best of each family against time and oracle calls, and
-  ``families``, all methods, as SVG and PDF;
+- ``figure``, the first five, SOBA and SABA against time and oracle calls, and
+  ``families``, all methods, as SVG and PDF at the width of two columns, and
+  of one (``figure_column``);
 - ``table``, the cost to gaps, as Markdown, LaTeX (booktabs) and CSV. Each
   median has an interval, by drawing the repetitions again, and a method is
-  called faster than another only where the interval of the difference says so;
+  called faster than others only where tests say so, with Holm's correction;
 - the results table, ``dashboard.html``, and ``record.json``: machine,
   versions, commit, seeds, and how it was run;
 
-and for several datasets ``overview``: ranks and profiles over all. Runs
-are new, also where those of ``tune`` are kept, and then kept beside the
-comparison: the same command goes on where it was interrupted.
+and for several datasets ``overview``: ranks and profiles over all, and which
+methods they separate (``critical_difference``). Runs are new, also where those
+of ``tune`` are kept, and then kept beside the comparison: the same command
+goes on where it was interrupted.
 """
 import json
 import re
@@ -33,6 +35,8 @@ from benchmark_utils.reporting import (
     markup,
     overview,
     pages,
+    prints,
+    protocol,
     record,
     running,
     seeds,
@@ -53,10 +57,10 @@ from benchmark_utils.reporting.written import Written
 
 FRACTION = 1e-2  # Of the gap at the start, in the profiles of the overview.
 # What is written of a dataset, and of several, beside tables and dashboards.
-FILES = ["figure.svg", "figure.pdf", "families.svg", "families.pdf",
-         "table.md", "table.tex", "table.csv"]
-OVERVIEW = ["ranks.md", "ranks.svg", "ranks.pdf", "profile.svg",
-            "profile.pdf", "overview.parquet"]
+FIGURES = {"figure": figures.headline, "families": figures.families}
+FILES = [*prints.files_of(FIGURES), "table.md", "table.tex", "table.csv"]
+OVERVIEW = [*prints.files_of(["ranks", "critical_difference", "profile"]),
+            "ranks.md", "overview.parquet"]
 
 
 class Comparison:
@@ -116,10 +120,8 @@ class Comparison:
         title = overview.short_names([problem.dataset])[0] + (
             " (runs of several machines or versions)"
             if self.different else "")
-        for name, draw in {"figure": figures.headline,
-                           "families": figures.families}.items():
-            for suffix in (".svg", ".pdf"):
-                figures.save(draw(problem, title), folder / (name + suffix))
+        for name, draw in FIGURES.items():
+            prints.print_to(folder, name, partial(draw, problem, title))
         report = self.report
         files.write(folder / "table.md", "\n".join([
             report.markdown(), *(f"- {markup.markdown(text)}" for text in [
@@ -161,8 +163,10 @@ class Comparison:
             ("Diverged in at least half of the repetitions", lost),
             ("Repetitions that diverged", missing),
             ("Asked for fewer repetitions than others", fewer),
-            ("Read before 97 % of the time, as an iteration is longer than "
-             "what is left", [
+            ("Read before 97 % of the time" + (
+                ", as an iteration is longer than what is left"
+                if protocol.names_of(self.table) == [protocol.PROTOCOL]
+                else ""), [
                  f"{method} at {share:.0%}"
                  for method, share in self.problem.read_early(best).items()]),
             ("Blew up, and stand still where the gradient of h vanishes", [
@@ -362,10 +366,12 @@ def _write_overview(compared, options):
     with files.locked(written.record):
         written.make_room(names)
         files.write(folder / "ranks.md", ranks.markdown())
-        for suffix in (".svg", ".pdf"):
-            figures.save(ranks.draw(), folder / f"ranks{suffix}")
-            figures.save(figures.profile(problems, "time", FRACTION),
-                         folder / f"profile{suffix}")
+        for name, draw in {
+                "ranks": ranks.draw,
+                "critical_difference": ranks.separation.draw,
+                "profile": partial(figures.profile, problems, "time",
+                                   FRACTION)}.items():
+            prints.print_to(folder, name, draw)
         table = folder / "overview.parquet"
         with files.replacing(table) as part:
             to_parquet(pd.concat([c.table for c in compared],

@@ -39,6 +39,35 @@ def cost_to(curve, column, gap):
     return cost[k - 1] + share * (cost[k] - cost[k - 1])
 
 
+def gap_at(curve, column, cost):
+    """What gap a repetition has at a cost; after its end, that of the end.
+
+    Between two evaluations the logarithm of the gap is taken for linear, as
+    in ``cost_to``: evaluations are at times of all methods, and at oracle
+    calls of each.
+
+    Parameters
+    ----------
+    curve : dict of array
+    column : str
+        One of the values of ``runs.COSTS``.
+    cost : float
+
+    Returns
+    -------
+    float
+    """
+    costs, gaps = curve[column], curve["gap"]
+    k = max(0, int(np.searchsorted(costs, cost, side="right")) - 1)
+    if k == len(costs) - 1 or cost <= costs[k]:
+        return gaps[k]
+    before, after = np.maximum(gaps[k:k + 2], RESOLUTION)
+    if not (np.isfinite(after) and before > RESOLUTION):
+        return gaps[k]
+    share = (cost - costs[k]) / (costs[k + 1] - costs[k])
+    return before ** (1 - share) * after ** share
+
+
 def held(x, y, grid):
     """What a repetition has reached at each point of a grid.
 

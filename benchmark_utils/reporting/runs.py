@@ -8,6 +8,7 @@ from benchmark_utils.reporting import references, tables
 from benchmark_utils.reporting.curves import (
     RESOLUTION,
     cost_to,
+    gap_at,
     held,
     median_with_missing,
 )
@@ -133,6 +134,16 @@ class Configuration:
         """
         return self._by_start(lambda curve: cost_to(
             curve, column, gap * curve["gap"][0] if relative else gap))
+
+    def gaps_at(self, column, cost):
+        """Gap of each repetition at a cost, infinite where one diverged.
+
+        Returns
+        -------
+        list of array of float64, shape (n_asked,)
+            One array a start.
+        """
+        return self._by_start(lambda curve: gap_at(curve, column, cost))
 
     def _by_start(self, number):
         found = []
@@ -307,6 +318,11 @@ class Problem:
                   for method, c in best.items()}
         return {method: share for method, share in shares.items()
                 if share < CLOSE and not self._is_flat(best[method])}
+
+    def has_ended(self, configuration):
+        """Whether it stopped before the time, as the gradient vanished."""
+        early = np.median(configuration.at_end("time")) < CLOSE * self.limit
+        return bool(early) and self._is_flat(configuration)
 
     def has_blown_up(self, configuration):
         """Whether it ends above the start, where the gradient vanishes."""
