@@ -42,15 +42,18 @@ def headline(problem, title, width=WIDTHS[""]):
     shown = views.first(problem.best())
     text = (f"{title}: median and 20-80 % band of {problem.n_asked} "
             f"repetitions, {problem.reference_text}")
-    curves = [c.median_curve(column, "gap") for c in shown
-              for column in runs.COSTS.values()]
-    floor = _floor(curves)
+    curves = {cost: {c: c.median_curve(column, "gap") for c in shown}
+              for cost, column in runs.COSTS.items()}
+    all_curves = [curve for found in curves.values()
+                  for curve in found.values()]
+    floor = _floor(all_curves)
     figure, axes = _panels(
-        width, 2, max(1.7, LINE * (len(shown) + 1)), text + _of_zero(curves),
-        _names(shown), axis_labels=True)
+        width, 2, max(1.7, LINE * (len(shown) + 1)), text + _of_zero(
+            all_curves), _names(shown), axis_labels=True)
     axes[1].sharey(axes[0])
-    for ax, (cost, column) in zip(axes, runs.COSTS.items(), strict=True):
-        ax._ends = {_name(c): _curve(ax, c, column, floor) for c in shown}
+    for ax, (cost, found) in zip(axes, curves.items(), strict=True):
+        ax._ends = {_name(c): _curve(ax, c.method, curve, floor)
+                    for c, curve in found.items()}
         _finish(ax, runs.AXES[cost])
     axes[0].set_ylabel(_GAP, fontsize=SIZE)
     if width < WIDTHS[""]:
@@ -76,9 +79,9 @@ def families(problem, title, width=WIDTHS[""], cost="time"):
     families_ = families_ or {"no method": []}
     text = (f"{title}: median of {problem.n_asked} repetitions, "
             f"{problem.reference_text}")
-    column = runs.COSTS[cost]
-    curves = [c.median_curve(column, "gap") for c in best.values()]
-    floor = _floor(curves)
+    curves = {c: c.median_curve(runs.COSTS[cost], "gap")
+              for c in best.values()}
+    floor = _floor(curves.values())
     most = max(map(len, families_.values()))
     n_columns = 2 if width >= WIDTHS[""] else 1
     figure, axes = _panels(
@@ -86,12 +89,13 @@ def families(problem, title, width=WIDTHS[""], cost="time"):
         [max(0.62, LINE * (len(members) + 0.5)) for members in
          families_.values()] if n_columns == 1 else max(
              1.0, LINE * (most + 0.5)),
-        text + _of_zero(curves), _names(best.values()), shared=True)
+        text + _of_zero(curves.values()), _names(curves), shared=True)
     for ax, (family, members) in zip(axes, families_.items(), strict=True):
-        for configuration in best.values():
-            if configuration not in members:
-                _curve(ax, configuration, column, floor, grey=True)
-        ax._ends = {_name(c): _curve(ax, c, column, floor) for c in members}
+        for c, curve in curves.items():
+            if c not in members:
+                _curve(ax, c.method, curve, floor, grey=True)
+        ax._ends = {_name(c): _curve(ax, c.method, curves[c], floor)
+                    for c in members}
         _finish(ax, None)
         ax.set_title(markup.figure(family), fontsize=SIZE, pad=3)
     for k, ax in enumerate(axes):
@@ -253,15 +257,14 @@ def _short(number):
     return f"{number:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
-def _curve(ax, configuration, column, floor, grey=False):
+def _curve(ax, method, curve, floor, grey=False):
     """Draw a median and its band; return where it ends, or None."""
-    x, *curve = configuration.median_curve(column, "gap")
+    x, *curve = curve
     if not len(x):
         return None
     y, low, high = (np.where(values > SMALLEST, values, floor)
                     for values in curve)
     zero = np.flatnonzero(curve[0] <= SMALLEST)
-    method = configuration.method
     ax.plot(x, y, linewidth=0.5 if grey else 1.2,
             color=GREY if grey else styles.color(method),
             linestyle="-" if grey else styles.line(method),

@@ -25,12 +25,14 @@ def pyplot():
     return plt
 
 
-def save(figure, file):
-    """Write a figure as the end of the name says, without the date."""
+def save(figure, *places):
+    """Write a figure as the ends of the names say, without the date."""
     keys = {".svg": "Date", ".pdf": "CreationDate"}
-    key = keys.get(file.suffix)
-    with files.replacing(Path(file)) as part:
-        figure.savefig(part, dpi=150, metadata={key: None} if key else None)
+    for file in map(Path, places):
+        key = keys.get(file.suffix)
+        with files.replacing(file) as part:
+            figure.savefig(part, dpi=150,
+                           metadata={key: None} if key else None)
     pyplot().close(figure)
 
 
@@ -51,5 +53,5 @@ def print_to(folder, name, draw):
         From ``width``, in inches, to a figure.
     """
     for end, width in WIDTHS.items():
-        for suffix in SUFFIXES:
-            save(draw(width=width), folder / f"{name}{end}{suffix}")
+        save(draw(width=width), *(
+            folder / f"{name}{end}{suffix}" for suffix in SUFFIXES))
