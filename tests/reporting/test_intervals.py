@@ -61,6 +61,21 @@ def test_too_few_repetitions_say_nothing(compared):
     assert compared.not_told_apart() == [] and compared.p_values == {}
 
 
+def test_few_repetitions_cannot_tell_many_methods_apart():
+    """Of five of each from a start, 252 ways to exchange them."""
+    def first(starts, n_methods):
+        found = Comparison({k: [[k + 0.01 * i for i in range(5)]] * starts
+                            for k in range(n_methods)})
+        return found.p_value(0, 1), found.not_told_apart()
+
+    p, alone = first(1, 2)
+    assert p == pytest.approx(2 / 252) and alone == [0]
+    # Holm: nine times 2 / 252 is above 5 %.
+    assert first(1, 10)[1] == list(range(10))
+    p, alone = first(3, 10)
+    assert p == pytest.approx(2 / 5001) and alone == [0]
+
+
 def test_holm_by_hand():
     """.01 times 4, .02 times 3 and so on, never less than before."""
     found = holm({"a": 0.01, "b": 0.02, "c": 0.02, "d": 0.9})
