@@ -6,17 +6,19 @@ runs each method with repetitions at the parameters that ``tune`` has chosen
 (or those in ``configs/``, or those of ``--config``), or takes the results
 tables of ``--table``. For each dataset it writes
 
-- ``figure``, the best of each family against time and oracle calls, and
-  ``families``, all methods, as SVG and PDF;
+- ``figure``, the first five, SOBA and SABA against time and oracle calls, and
+  ``families``, all methods, as SVG and PDF at the width of two columns, and
+  of one (``figure_column``);
 - ``table``, the cost to gaps, as Markdown, LaTeX (booktabs) and CSV. Each
   median has an interval, by drawing the repetitions again, and a method is
-  called faster than another only where the interval of the difference says so;
+  called faster than others only where tests say so, with Holm's correction;
 - the results table, ``dashboard.html``, and ``record.json``: machine,
   versions, commit, seeds, and how it was run;
 
-and for several datasets ``overview``: ranks and profiles over all. Runs
-are new, also where those of ``tune`` are kept, and then kept beside the
-comparison: the same command goes on where it was interrupted.
+and for several datasets ``overview``: ranks and profiles over all, and which
+methods they separate (``critical_difference``). Runs are new, also where those
+of ``tune`` are kept, and then kept beside the comparison: the same command
+goes on where it was interrupted.
 """
 import json
 import re
@@ -33,182 +35,32 @@ from benchmark_utils.reporting import (
     markup,
     overview,
     pages,
+    prints,
+    protocol,
     record,
     running,
     seeds,
     tables,
 )
+from benchmark_utils.reporting.chosen import Chosen
 from benchmark_utils.reporting.commands import (
     at_least_one,
     note,
     parser_of,
     positive,
 )
-from benchmark_utils.reporting.configs import read_config, seeds_of, time_in
 from benchmark_utils.reporting.report import Report
 from benchmark_utils.reporting.runs import Problem
 from benchmark_utils.reporting.styles import order
-from benchmark_utils.reporting.suite import (
-    ROOT,
-    Dataset,
-    configurations,
-    methods,
-)
+from benchmark_utils.reporting.suite import ROOT, Dataset
+from benchmark_utils.reporting.written import Written
 
 FRACTION = 1e-2  # Of the gap at the start, in the profiles of the overview.
 # What is written of a dataset, and of several, beside tables and dashboards.
-FILES = ["figure.svg", "figure.pdf", "families.svg", "families.pdf",
-         "table.md", "table.tex", "table.csv"]
-OVERVIEW = ["ranks.md", "ranks.svg", "ranks.pdf", "profile.svg",
-            "profile.pdf", "overview.parquet"]
-
-
-class Chosen:
-    """Parameters of each method on a dataset, from config files.
-
-    Parameters
-    ----------
-    dataset : suite.Dataset
-    files : list of Path
-        Those that were asked for. Without, all of ``configs/`` that have one
-        configuration a method on this dataset, then what ``tune`` has chosen.
-    solvers : list of str
-        Names as after ``-s``; without, all.
-    defaults : bool
-        Take the defaults of the solvers' files in place of choices.
-
-    Attributes
-    ----------
-    entries : list of (suite.Method, dict)
-    sources : dict of {str: Path}
-        From each method to the file that its parameters are from, the last
-        one that has it.
-    settings : dict
-        ``max_seconds`` of the first of the files, where it has that.
-    seeds : list of int
-        On which the parameters were chosen.
-
-    Raises
-    ------
-    ValueError
-        If a file that was asked for is not valid, or a method has no
-        parameters.
-    """
-
-    def __init__(self, dataset, files, solvers, defaults=False):
-        found, self.sources, self.settings = {}, {}, {}
-        if defaults:
-            files = []
-            for method in methods()[0]:
-                parameters = method.cls.get_instance()._parameters
-                found[method.name] = method, parameters
-                self.sources[method.name] = Path(method.cls._module_filename)
-        for file in files or ([] if defaults else self._known(dataset)):
-            config = read_config(file)
-            if files and not _is_of(config, dataset):
-                continue
-            own = {}
-            for method, parameters in configurations(config):
-                if method.name in own:
-                    raise ValueError(
-                        f"config={str(file)!r} is not valid: {method.name} "
-                        "has several configurations; tune chooses one")
-                own[method.name] = method, parameters
-            found.update(own)
-            self.sources.update(dict.fromkeys(own, file))
-            self.settings = self.settings or _settings(config)
-        names = [name for name in found if is_matched(name, solvers)]
-        unknown = [solver for solver in solvers
-                   if not any(is_matched(name, [solver]) for name in found)]
-        if unknown or not names:
-            raise ValueError(
-                f"no parameters of {unknown or 'any method'} on "
-                f"{dataset.name}: run tune first, or name a --config")
-        self.entries = [found[name] for name in sorted(names, key=order)]
-        self.seeds = sorted({
-            seed for name in names if not defaults
-            for seed in seeds_of(self.sources[name])})
-
-    @staticmethod
-    def _known(dataset):
-        """Files with one configuration a method on a dataset."""
-        tuned = ROOT / "outputs" / "tune" / dataset.slug / "best.yml"
-        found = []
-        for file in [*sorted((ROOT / "configs").glob("*.yml")), tuned]:
-            try:
-                config = read_config(file)
-                if not _is_of(config, dataset):
-                    continue
-                names = [m.name for m, _ in configurations(config)]
-            except ValueError:
-                continue
-            if len(names) == len(set(names)) and (
-                    file == tuned or _is_chosen(config)):
-                found.append(file)
-        return found
-
-
-def _is_of(config, dataset):
-    """Whether a config file is of one dataset, and of this one."""
-    typed = config.get("dataset") or []
-    typed = typed if isinstance(typed, list) else [typed]
-    try:
-        return len(typed) == 1 and Dataset(typed[0]).name == dataset.name
-    except ValueError:
-        return False
-
-
-def _is_chosen(config):
-    """Whether each solver has parameters: a list of names is no choice."""
-    return all(isinstance(solver, dict) or "[" in solver
-               for solver in config.get("solver") or [])
-
-
-def _settings(config):
-    """The time of a run in a config file, where it has one."""
-    seconds = time_in(config)
-    return {} if seconds is None else {"max_seconds": seconds}
-
-
-class _Written:
-    """What a folder has of an earlier comparison, by its record.
-
-    Raises
-    ------
-    ValueError
-        If it is that of another dataset.
-    """
-
-    def __init__(self, folder, dataset):
-        self.folder, self.record = folder, folder / "record.json"
-        self.date, self.known = None, {}
-        if not self.record.exists():
-            return
-        try:
-            story = json.loads(self.record.read_text(encoding="utf-8"))
-            self.known = story.get("files")
-            self.date = story.get("date")
-            other = story.get("dataset", dataset)
-        except (ValueError, AttributeError):
-            note(f"{self.record} is no record, and is kept as "
-                 f"{files.aside(self.record).name}")
-            return
-        if other != dataset:
-            raise ValueError(
-                f"{str(folder)!r} has a comparison on {other}, and not on "
-                f"{dataset}: name another --folder")
-
-    def make_room(self, names):
-        """Keep files that are not the last comparison's."""
-        files.make_room(self.folder, names, self.known)
-
-    def store(self, names, story):
-        """Write the record, last, as it says what is there."""
-        files.write(self.record, record.text({**story, "files": {
-            name: files.content(self.folder / name) for name in names}}))
-        note(f"written: {self.folder}" + (
-            f", in place of the comparison of {self.date}"
-            if self.date else ""))
+FIGURES = {"figure": figures.headline, "families": figures.families}
+FILES = [*prints.files_of(FIGURES), "table.md", "table.tex", "table.csv"]
+OVERVIEW = [*prints.files_of(["ranks", "critical_difference", "profile"]),
+            "ranks.md", "overview.parquet"]
 
 
 class Comparison:
@@ -251,7 +103,7 @@ class Comparison:
 
         What somebody has edited gets another name.
         """
-        written = _Written(self.folder, self.problem.dataset)
+        written = Written(self.folder, self.problem.dataset)
         with files.locked(written.record):
             names = [*FILES, self._table.name,
                      *(pages.FILES if with_dashboard else ())]
@@ -268,10 +120,8 @@ class Comparison:
         title = overview.short_names([problem.dataset])[0] + (
             " (runs of several machines or versions)"
             if self.different else "")
-        for name, draw in {"figure": figures.headline,
-                           "families": figures.families}.items():
-            for suffix in (".svg", ".pdf"):
-                figures.save(draw(problem, title), folder / (name + suffix))
+        for name, draw in FIGURES.items():
+            prints.print_to(folder, name, partial(draw, problem, title))
         report = self.report
         files.write(folder / "table.md", "\n".join([
             report.markdown(), *(f"- {markup.markdown(text)}" for text in [
@@ -285,6 +135,8 @@ class Comparison:
             pages.dashboard(self._table, folder)
         return record.whole(
             dataset=problem.dataset, reference=problem.reference_text,
+            references={seed: found._asdict() for seed, found in
+                        problem.references.items()},
             seeds={"of the comparison": sorted(
                 self.table["base_seed"].astype(str).unique())},
             configurations={method: configuration.name for
@@ -311,8 +163,10 @@ class Comparison:
             ("Diverged in at least half of the repetitions", lost),
             ("Repetitions that diverged", missing),
             ("Asked for fewer repetitions than others", fewer),
-            ("Read before 97 % of the time, as an iteration is longer than "
-             "what is left", [
+            ("Read before 97 % of the time" + (
+                ", as an iteration is longer than what is left"
+                if protocol.names_of(self.table) == [protocol.PROTOCOL]
+                else ""), [
                  f"{method} at {share:.0%}"
                  for method, share in self.problem.read_early(best).items()]),
             ("Blew up, and stand still where the gradient of h vanishes", [
@@ -414,7 +268,7 @@ def _folders(options, names, slugs):
             raise ValueError(f"{taken[slug]} and {name} would both be written "
                              f"to {options.folder / slug}")
         taken[slug] = name
-        _Written(options.folder / slug, name)
+        Written(options.folder / slug, name)
     return [options.folder / slug for slug in slugs]
 
 
@@ -507,15 +361,17 @@ def _write_overview(compared, options):
     folder = options.folder / "overview"
     problems = [comparison.problem for comparison in compared]
     ranks = overview.Overview(problems)
-    written = _Written(folder, None)
+    written = Written(folder, None)
     names = [*OVERVIEW, *(() if options.no_dashboard else pages.FILES)]
     with files.locked(written.record):
         written.make_room(names)
         files.write(folder / "ranks.md", ranks.markdown())
-        for suffix in (".svg", ".pdf"):
-            figures.save(ranks.draw(), folder / f"ranks{suffix}")
-            figures.save(figures.profile(problems, "time", FRACTION),
-                         folder / f"profile{suffix}")
+        for name, draw in {
+                "ranks": ranks.draw,
+                "critical_difference": ranks.separation.draw,
+                "profile": partial(figures.profile, problems, "time",
+                                   FRACTION)}.items():
+            prints.print_to(folder, name, draw)
         table = folder / "overview.parquet"
         with files.replacing(table) as part:
             to_parquet(pd.concat([c.table for c in compared],

@@ -1,130 +1,126 @@
 """Figures for a paper: few curves, each with its name at its end.
 
-``headline`` has at most ten; ``families`` has all of them, a panel a family,
-with the others in grey.
+``headline`` has at most eight; ``families`` has all of them, a panel a family,
+with the others in grey. Each is drawn at the width that it is printed at, of a
+column or of two, where all text has 7 points.
 """
 import re
-from pathlib import Path
+import textwrap
 
 import numpy as np
 
-from benchmark_utils.reporting import files, markup, runs, styles, views
+from benchmark_utils.reporting import markup, runs, styles, views
+from benchmark_utils.reporting.prints import (
+    LETTER,
+    LINE,
+    SIZE,
+    WIDTHS,
+    pyplot,
+)
 
 GREY = "0.82"
-_SMALLEST = 1e-16  # What is below is 0 to rounding.
+#: What is below is 0 to rounding.
+SMALLEST = 1e-16
+_GAP = "h(x) - h*"
 _LOST = re.compile(r" \(\d+/\d+\)$")  # Repetitions, in the name of a curve.
-_LABEL = 8.0  # Size of the names, in points.
 
 
-def pyplot():
-    """matplotlib, drawing to files, the same table to the same bytes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "benchmark"
-    styles.embed_fonts()
-    from matplotlib import pyplot as plt
-
-    return plt
-
-
-def save(figure, file):
-    """Write a figure as the end of the name says, without the date."""
-    keys = {".svg": "Date", ".pdf": "CreationDate"}
-    key = keys.get(file.suffix)
-    with files.replacing(Path(file)) as part:
-        figure.savefig(part, dpi=150, metadata={key: None} if key else None)
-    pyplot().close(figure)
-
-
-def headline(problem, title):
-    """The best of each family, SOBA and SABA: against time and calls.
+def headline(problem, title, width=WIDTHS[""]):
+    """The first of all methods, SOBA and SABA: against time and calls.
 
     Parameters
     ----------
     problem : Problem
     title : str
+    width : float
+        In inches.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    plt = pyplot()
-    figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.6), sharey=True)
-    shown = views.headline(problem.best())
-    for ax, (cost, column) in zip(axes, runs.COSTS.items(), strict=True):
-        ends = {}
-        for configuration in shown:
-            ends[_name(configuration)] = _curve(
-                ax, configuration, column, linewidth=1.8)
-        _finish(ax, cost)
-        ax._ends = ends
-    axes[0].set_ylabel(r"$h(x) - h^*$")
-    axes[1].tick_params(labelleft=True)
-    _limits(axes)
-    figure.suptitle(markup.figure(
-        f"{title}: median and 20-80 % band of {problem.n_asked} repetitions, "
-        f"{problem.reference_text}"), fontsize=9.5)
-    figure.tight_layout(rect=(0, 0, 0.9, 1), w_pad=9)
+    shown = views.first(problem.best())
+    text = (f"{title}: median and 20-80 % band of {problem.n_asked} "
+            f"repetitions, {problem.reference_text}")
+    curves = {cost: {c: c.median_curve(column, "gap") for c in shown}
+              for cost, column in runs.COSTS.items()}
+    all_curves = [curve for found in curves.values()
+                  for curve in found.values()]
+    floor = _floor(all_curves)
+    figure, axes = _panels(
+        width, 2, max(1.7, LINE * (len(shown) + 1)), text + _of_zero(
+            all_curves), _names(shown), axis_labels=True)
+    axes[1].sharey(axes[0])
+    for ax, (cost, found) in zip(axes, curves.items(), strict=True):
+        ax._ends = {_name(c): _curve(ax, c.method, curve, floor)
+                    for c, curve in found.items()}
+        _finish(ax, runs.AXES[cost])
+    axes[0].set_ylabel(_GAP, fontsize=SIZE)
+    if width < WIDTHS[""]:
+        axes[1].set_ylabel(_GAP, fontsize=SIZE)
+    _limits(axes, floor)
     for ax in axes:
         _label_ends(ax, ax._ends)
     return figure
 
 
-def families(problem, title, cost="time"):
+def families(problem, title, width=WIDTHS[""], cost="time"):
     """All methods, a panel a family, the others in grey.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    plt = pyplot()
     best = problem.best()
-    panels = {}
+    families_ = {}
     for method, configuration in best.items():
-        panels.setdefault(styles.family_of(method) or "other methods",
-                          []).append(configuration)
-    n_columns = min(3, max(1, len(panels)))
-    n_rows = -(-max(1, len(panels)) // n_columns)
-    figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(4.6 * n_columns, 3.0 * n_rows + 0.5),
-        sharex=True, sharey=True, squeeze=False)
-    ends = []
-    for ax, (family, members) in zip(axes.flat, panels.items(), strict=False):
-        for configuration in best.values():
-            if configuration not in members:
-                _curve(ax, configuration, runs.COSTS[cost], grey=True)
-        ends.append((ax, {
-            _name(c): _curve(ax, c, runs.COSTS[cost], linewidth=1.6)
-            for c in members}))
+        families_.setdefault(styles.family_of(method) or "other methods",
+                             []).append(configuration)
+    families_ = families_ or {"no method": []}
+    text = (f"{title}: median of {problem.n_asked} repetitions, "
+            f"{problem.reference_text}")
+    curves = {c: c.median_curve(runs.COSTS[cost], "gap")
+              for c in best.values()}
+    floor = _floor(curves.values())
+    most = max(map(len, families_.values()))
+    n_columns = 2 if width >= WIDTHS[""] else 1
+    figure, axes = _panels(
+        width, len(families_),
+        [max(0.62, LINE * (len(members) + 0.5)) for members in
+         families_.values()] if n_columns == 1 else max(
+             1.0, LINE * (most + 0.5)),
+        text + _of_zero(curves.values()), _names(curves), shared=True)
+    for ax, (family, members) in zip(axes, families_.items(), strict=True):
+        for c, curve in curves.items():
+            if c not in members:
+                _curve(ax, c.method, curve, floor, grey=True)
+        ax._ends = {_name(c): _curve(ax, c.method, curves[c], floor)
+                    for c in members}
         _finish(ax, None)
-        ax.set_title(family, fontsize=10)
-    for ax in axes.flat[len(panels):]:
-        ax.set_axis_off()
-    for ax in axes[:, 0]:
-        ax.set_ylabel(r"$h(x) - h^*$")
-    for k, ax in enumerate(axes.flat[:len(panels)]):
-        if k + n_columns >= len(panels):
-            ax.set_xlabel(runs.AXES[cost])
-            ax.tick_params(labelbottom=True)
-    _limits(axes.flat)
-    figure.suptitle(markup.figure(
-        f"{title}: median of {problem.n_asked} repetitions, "
-        f"{problem.reference_text}"), fontsize=10)
-    figure.tight_layout(w_pad=7.5, rect=(0, 0, 0.93, 1))
-    for ax, names in ends:
-        _label_ends(ax, names)
+        ax.set_title(markup.figure(family), fontsize=SIZE, pad=3)
+    for k, ax in enumerate(axes):
+        if k % n_columns == 0:
+            ax.set_ylabel(_GAP, fontsize=SIZE)
+        if k + n_columns >= len(axes):
+            ax.set_xlabel(runs.AXES[cost], fontsize=SIZE)
+        ax.tick_params(labelbottom=k + n_columns >= len(axes),
+                       labelleft=k % n_columns == 0)
+    _limits(axes, floor)
+    for ax in axes:
+        _label_ends(ax, ax._ends)
     return figure
 
 
-def profile(problems, cost, fraction):
-    """Performance profile and data profile, of the ten best.
+def profile(problems, cost, fraction, width=WIDTHS[""]):
+    """Performance profile and data profile, of the eight best.
 
     Parameters
     ----------
     problems : list of Problem
     cost : str
     fraction : float
+    width : float
+        In inches.
 
     Returns
     -------
@@ -132,37 +128,94 @@ def profile(problems, cost, fraction):
     """
     from benchmark_utils.reporting.profiles import Profiles
 
-    plt = pyplot()
     found = Profiles(problems, cost, fraction)
-    figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.4), sharey=True)
+    methods = found.best_methods(views.MOST_PRINTED)
+    figure, axes = _panels(
+        width, 2, 1.7, f"{len(found.datasets)} problems, gap reduced to "
+        f"{fraction:g} of the start; bands: 95 % intervals over repetitions",
+        methods, axis_labels=True)
     labels = [f"{cost} / {cost} of the best", runs.AXES[cost]]
     for ax, relative, text in zip(axes, (True, False), labels, strict=True):
         grid, shares = found.curves(relative)
-        ends = {}
-        for method in found.best_methods(views.MOST):
+        ax._ends = {}
+        for method in methods:
             if method not in shares:
                 continue
             share, low, high = shares[method]
             ax.step(grid, share, where="post", color=styles.color(method),
-                    linestyle=styles.line(method), linewidth=1.8)
+                    linestyle=styles.line(method), linewidth=1.2)
             ax.fill_between(grid, low, high, step="post", linewidth=0,
                             color=styles.color(method), alpha=0.12)
-            ends[method] = grid[-1], share[-1]
+            ax._ends[method] = grid[-1], share[-1]
         if len(grid):
             ax.set_xscale("log")
             ax.set_xlim(grid[0], grid[-1])
             _few_ticks(ax.xaxis, grid[-1] / grid[0])
-        ax.set(xlabel=text, ylim=(-0.02, 1.02))
-        ax.grid(alpha=0.3)
-        ax._ends = ends
-    axes[0].set_ylabel("share of problems solved")
-    figure.suptitle(
-        f"{len(found.datasets)} problems, gap reduced to {fraction:g} of the "
-        "start; bands: 95 % intervals over repetitions", fontsize=10)
-    figure.tight_layout(rect=(0, 0, 0.9, 1), w_pad=9)
+        ax.set_xlabel(text, fontsize=SIZE)
+        ax.set_ylim(-0.02, 1.02)
+        ax.grid(alpha=0.3, linewidth=0.5)
+    for ax in axes if width < WIDTHS[""] else axes[:1]:
+        ax.set_ylabel("share of problems solved", fontsize=SIZE)
     for ax in axes:
         _label_ends(ax, ax._ends)
     return figure
+
+
+def _panels(width, n, heights, title, names, shared=False,
+            axis_labels=False):
+    """Panels in one column or two, with room for names on their right.
+
+    Parameters
+    ----------
+    width : float
+        Of the figure; all lengths are in inches.
+    n : int
+        Panels, in rows.
+    heights : float or list of float
+        Of panels; a list has one a row.
+    title : str
+        Cut to as many lines as it needs.
+    names : iterable of str
+        The longest decides how much room they have.
+    shared : bool
+        Whether panels share both axes, and only the outer ones have labels.
+    axis_labels : bool
+        Whether there is room for the label of an axis below each panel.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+    """
+    plt = pyplot()
+    n_columns = 2 if width >= WIDTHS[""] else 1
+    n_rows = -(-n // n_columns)
+    heights = heights if isinstance(heights, list) else [heights] * n_rows
+    lines = textwrap.wrap(title, int(width / LETTER))
+    right = 0.22 + LETTER * max(map(len, names), default=0)
+    left, top = 0.58, 0.08 + LINE * len(lines)
+    between = 0.42 if axis_labels else 0.2
+    below = 0.42
+    height = top + sum(heights) + between * (n_rows - 1) + below + (
+        0.0 if axis_labels else 0.16)
+    figure = plt.figure(figsize=(width, height))
+    figure.text(0.5, 1 - 0.04 / height, markup.figure("\n".join(lines)),
+                ha="center", va="top", fontsize=SIZE)
+    inner = 0.15 if shared else left - 0.16  # Beside the second panel.
+    own = (width - left - n_columns * right - (n_columns - 1) * inner
+           ) / n_columns
+    axes = []
+    for k in range(n):
+        row, place = divmod(k, n_columns)
+        y = height - top - sum(heights[:row + 1]) - between * row - (
+            0.0 if axis_labels else 0.16)
+        x = left + place * (own + right + inner)
+        other = axes[0] if shared and axes else None
+        axes.append(figure.add_axes(
+            (x / width, y / height, own / width, heights[row] / height),
+            sharex=other, sharey=other))
+        axes[-1].tick_params(labelsize=SIZE, width=0.5, pad=2)
+    return figure, axes
 
 
 def _name(configuration):
@@ -170,52 +223,96 @@ def _name(configuration):
     return configuration.label().replace(" of ", "/")
 
 
+def _names(configurations):
+    return [_name(configuration) for configuration in configurations]
+
+
+def _floor(curves):
+    """Where a gap of 0 is drawn: a decade below all others."""
+    lowest = min((y[y > SMALLEST].min() for _, y, *_ in curves
+                  if np.any(y > SMALLEST)), default=10 * runs.RESOLUTION)
+    return 0.1 * lowest
+
+
+def _of_zero(curves):
+    """What a title says where a curve comes to 0."""
+    return "; triangles: a gap of 0 to rounding" if any(
+        np.any(y <= SMALLEST) for _, y, *_ in curves) else ""
+
+
 def _few_ticks(axis, ratio):
-    """Ticks of a logarithmic axis that do not overlap."""
+    """Ticks of a logarithmic axis that do not overlap, in letters of SIZE."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_minor_formatter(NullFormatter())
-    if ratio < 100:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: _short(x)))
+    axis.set_major_locator(LogLocator(
+        subs=(1, 2, 5) if ratio < 100 else (1,), numticks=6))
 
 
-def _curve(ax, configuration, column, grey=False, linewidth=1.0):
+def _short(number):
+    """A number in few letters: an exponent would be smaller than SIZE."""
+    if 0.01 <= number < 1000:
+        return f"{number:g}"
+    return f"{number:.0e}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def _curve(ax, method, curve, floor, grey=False):
     """Draw a median and its band; return where it ends, or None."""
-    x, y, low, high = configuration.median_curve(column, "gap")
-    kept = y > _SMALLEST
-    if not kept.any():
+    x, *curve = curve
+    if not len(x):
         return None
-    method = configuration.method
-    ax.plot(x[kept], y[kept], linewidth=0.8 if grey else linewidth,
+    y, low, high = (np.where(values > SMALLEST, values, floor)
+                    for values in curve)
+    zero = np.flatnonzero(curve[0] <= SMALLEST)
+    ax.plot(x, y, linewidth=0.5 if grey else 1.2,
             color=GREY if grey else styles.color(method),
             linestyle="-" if grey else styles.line(method),
             zorder=1 if grey else 3)
     if not grey:
-        ax.fill_between(
-            x[kept], low[kept].clip(min=_SMALLEST), high[kept], linewidth=0,
-            color=styles.color(method), alpha=0.15, zorder=2)
-    return x[kept][-1], y[kept][-1]
+        ax.fill_between(x, low.clip(min=floor), high, linewidth=0,
+                        color=styles.color(method), alpha=0.15, zorder=2)
+        ax.plot(x[zero[:1]], y[zero[:1]], linestyle="none", marker="v",
+                markersize=4, color=styles.color(method), zorder=4,
+                gid="zero")
+    return x[-1], y[-1]
 
 
-def _finish(ax, cost):
-    if ax.lines:
+def _finish(ax, label):
+    if any(len(line.get_xdata()) for line in ax.lines):
         ax.set(xscale="log", yscale="log")
+        drawn = np.concatenate([line.get_xdata() for line in ax.lines])
+        _few_ticks(ax.xaxis, drawn.max() / drawn.min())
     else:
-        ax.text(0.5, 0.5, "no curve above h*", ha="center",
+        ax.text(0.5, 0.5, "no curve", ha="center", fontsize=SIZE,
                 transform=ax.transAxes)
-    if cost:
-        ax.set_xlabel(runs.AXES[cost])
-    ax.grid(alpha=0.3)
+    if label:
+        ax.set_xlabel(label, fontsize=SIZE)
+    ax.grid(alpha=0.3, linewidth=0.5)
 
 
-def _limits(axes):
-    """Leave out what only the bands of one method reach."""
-    lowest = [line.get_ydata().min() for ax in axes for line in ax.lines]
-    highest = [line.get_ydata().max() for ax in axes for line in ax.lines]
-    if lowest:
-        for ax in axes:
-            ax.set_ylim(0.6 * min(lowest), 1.6 * max(highest))
+def _limits(axes, floor):
+    """Leave out what only the bands of one method reach; name the floor."""
+    drawn = [line.get_ydata() for ax in axes for line in ax.lines
+             if len(line.get_ydata())]
+    if not drawn:
+        return
+    lowest, highest = (pick(pick(y) for y in drawn) for pick in (min, max))
+    for ax in axes:
+        ax.set_ylim(0.6 * lowest, 1.6 * highest)
+        _few_ticks(ax.yaxis, highest / lowest)
+    if lowest > floor:
+        return
+    # The decades of gaps, as many as there is room for, and 0.
+    first, last = np.ceil(np.log10([2 * floor, highest])).astype(int)
+    room = max(2, axes[0].get_window_extent().height / axes[0].figure.dpi
+               / (1.6 * LINE))
+    step = max(1, int(np.ceil((last - first + 1) / room)))
+    decades = list(range(last, first, -step))
+    for ax in axes:
+        ax.set_yticks([floor, *(10.0**k for k in decades)],
+                      ["0", *(_short(10.0**k) for k in decades)])
+        ax.yaxis.minorticks_off()
 
 
 def _label_ends(ax, ends):
@@ -237,18 +334,17 @@ def _label_ends(ax, ends):
     to_axes = (ax.transData + ax.transAxes.inverted()).transform
     places = {name: to_axes(end) for name, end in ends.items()}
     names = sorted(places, key=lambda name: places[name][1])
-    size = min(_LABEL, 0.95 * height / (1.15 * len(names)))
     heights = _apart([places[name][1] for name in names],
-                     1.15 * size / height)
+                     1.15 * SIZE / height)
     for name, at in zip(names, heights, strict=True):
         x, y = places[name]
         color = styles.color(_LOST.sub("", name))
         ax.annotate(
             markup.figure(name), xy=(x, y), xytext=(1.06, at),
             xycoords="axes fraction", textcoords="axes fraction",
-            fontsize=size, va="center", color=color,
+            fontsize=SIZE, va="center", color=color,
             annotation_clip=False, arrowprops=dict(
-                arrowstyle="-", color=color, linewidth=0.6,
+                arrowstyle="-", color=color, linewidth=0.5,
                 relpos=(0, 0.5), shrinkA=1, shrinkB=1))
 
 

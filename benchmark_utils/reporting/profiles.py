@@ -12,6 +12,7 @@ from benchmark_utils.reporting import intervals, runs
 from benchmark_utils.reporting.styles import order
 
 _N_POINTS = 60
+_N_RESAMPLED = 200  # Of each method and problem.
 
 
 class Profiles:
@@ -106,11 +107,10 @@ def of_table(df, objective, cost, fraction):
 
 def _costs(configuration, column, fraction, seed):
     """Median cost to a fraction of the gap at the start, and resampled."""
-    n_resampled = intervals.N_RESAMPLED // 10
     if configuration is None:
-        return np.full(1 + n_resampled, np.inf)
+        return np.full(1 + _N_RESAMPLED, np.inf)
     reached = configuration.reaching(column, fraction, relative=True)
     median = runs.median_with_missing(
         np.concatenate(reached), configuration.n_asked)
     return np.concatenate(
-        [[median], intervals.medians(reached, seed)[:n_resampled]])
+        [[median], intervals.medians(reached, seed)[:_N_RESAMPLED]])

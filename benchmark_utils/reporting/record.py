@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from benchopt.utils.sys_info import get_sys_info
 
 from benchmark_utils import SOURCE_HASH
+from benchmark_utils.reporting import protocol
 from benchmark_utils.reporting.suite import ROOT
 from benchmark_utils.reporting.tables import MACHINE
 
 PACKAGES = ["benchopt", "numpy", "scipy", "numba", "llvmlite", "pandas",
             "scikit-learn", "libsvmdata", "optuna", "threadpoolctl",
             "matplotlib"]
+
 
 def now():
     """Date and time, as text."""
@@ -69,6 +71,7 @@ def columns():
     found = versions()
     return {
         "benchmark-code": SOURCE_HASH,
+        protocol.COLUMN: protocol.PROTOCOL,
         "benchmark-commit": (commit() or {}).get("commit"),
         **{f"version-{name}": found[name]
            for name in ("python", "benchopt", "numba")},

@@ -2,7 +2,8 @@
 
 Medians over repetitions with 95 % intervals, each by itself; a repetition that
 diverged, or never came to a gap, is infinite. A star marks the best, and those
-that an interval of the difference does not tell apart from it.
+that no test tells apart from it: the best is compared with each other method,
+with Holm's correction for that many tests at 5 %.
 """
 import csv
 import io
@@ -10,7 +11,7 @@ import io
 import numpy as np
 
 from benchmark_utils.reporting import markup, runs
-from benchmark_utils.reporting.intervals import Comparison
+from benchmark_utils.reporting.intervals import LEVEL, Comparison
 
 HIDDEN = ("batch_size", "eval_freq")
 
@@ -55,20 +56,24 @@ class Report:
             if name not in HIDDEN)
 
     def claims(self):
-        """Which methods are faster than others, where an interval says so.
+        """Which methods are faster than others, where a test says so.
 
         Returns
         -------
         list of str
-            A sentence on the gap at the end, and one for each cost and gap
-            that some method came to.
+            A sentence on the gap at the end, one for each cost and gap that
+            some method came to, and one on what few starts cannot say.
         """
         compared = {"At the end": (self.end, "lower"), **{
             f"To a gap of {gap:.0e}, by {cost}": (found, "faster")
             for (cost, gap), found in self.costs.items()}}
-        return [f"{when}: {_claim(found, word)}"
-                for when, (found, word) in compared.items()
-                if found.best is not None]
+        claims = [f"{when}: {_claim(found, word)}"
+                  for when, (found, word) in compared.items()
+                  if found.best is not None]
+        if not claims:
+            return ["Nothing is compared: no method ended, or all diverged."]
+        n_starts = max(len(c.starts) for c in self.best.values())
+        return [*claims, *_of_starts(n_starts)]
 
     def rows(self):
         """Cells for Markdown: the start, then a row a method.
@@ -125,7 +130,8 @@ class Report:
             "and seconds / oracle calls to a gap, over "
             f"{self.problem.n_asked} repetitions, with 95 % intervals; "
             f"{markup.markdown(self.problem.reference_text)}. \\*: the best, "
-            "and those that an interval does not tell apart from it.\n")
+            "and those that no test at 5 % tells apart from it, with Holm's "
+            "correction for all methods.\n")
 
     def latex(self, cost="time"):
         """A table for a paper: the gap at the end, the cost to each gap.
@@ -145,7 +151,8 @@ class Report:
                 f"{self.problem.n_asked} repetitions, "
                 f"{self.problem.reference_text}"),
             "% and 95 % intervals; bold: the best, and those not told apart "
-            "from it.",
+            "from it",
+            "% (two-sided bootstrap tests at 5 %, Holm's correction).",
             "{\\footnotesize\\setlength{\\tabcolsep}{3pt}%",
             "\\begin{tabular}{@{}l" + "r" * (n + 1) + "@{}}", "\\toprule"]
         if n:
@@ -169,17 +176,17 @@ class Report:
         -------
         str
             With the header ``dataset,method,parameters,ended,asked,quantity,
-            gap,median,low,high,best,difference_low,difference_high,first``:
-            the interval of the median, the method with the lowest median,
-            the interval of the difference to it, and whether it is not told
-            apart from it.
+            gap,median,low,high,best,difference_low,difference_high,p_holm,
+            first``: the interval of the median, the method with the lowest
+            median, the interval of the difference to it, the p-value of the
+            difference by Holm's correction, and whether it is not told apart.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(
             ["dataset", "method", "parameters", "ended", "asked", "quantity",
              "gap", "median", "low", "high", "best", "difference_low",
-             "difference_high", "first"])
+             "difference_high", "p_holm", "first"])
         compared = {("h - h* at the end", ""): self.end, **self.costs}
         for method, configuration in self.best.items():
             for (quantity, gap), found in compared.items():
@@ -191,26 +198,47 @@ class Report:
                     len(configuration.curves), configuration.n_asked,
                     quantity, gap, found.median[method],
                     *(found.interval(method) or none), found.best,
-                    *(difference or none), method in found.not_told_apart()])
+                    *(difference or none), found.p_values.get(method),
+                    method in found.not_told_apart()])
         return text.getvalue()
+
+
+def _of_starts(n_starts):
+    """What cannot be said of other starts than those that ran."""
+    # Of n starts, all can point one way by chance with this probability.
+    least = 2.0 ** (1 - n_starts)
+    if least < 1 - LEVEL:
+        return []
+    if n_starts == 1:
+        return ["All runs are from one start: of others nothing is said."]
+    return [f"These are claims on the {n_starts} starts that ran: a test over "
+            f"starts alone could not come below p = {least:.2g}."]
 
 
 def _claim(compared, word):
     """What is sure of the method with the lowest median."""
     best, first = compared.best, compared.not_told_apart()
-    text = f"the lowest median is that of {best}"
+    if len(compared.median) == 1:
+        return f"{best} is the only method."
     if not first:
-        return f"{text}; there are too few repetitions to say more."
-    n_others = sum(np.isfinite(median) and method not in first
-                   for method, median in compared.median.items())
+        return (f"the lowest median is that of {best}; there are too few "
+                "repetitions to say more.")
+    others = [method for method, median in compared.median.items()
+              if np.isfinite(median) and method not in first]
     equal = [method for method in first if method != best]
-    if not n_others and not equal:
+    if not others and not equal:
         return f"{best} alone gets there."
-    if n_others:
-        text += f", {word} than " + (
-            "the other one" if n_others == 1 else f"the {n_others} others")
+    text = f"the lowest median is that of {best}"
     if equal:
-        text += f"; not told apart from it: {_listed(equal)}"
+        text = (f"the top is not separated: {text}, and no test tells it "
+                f"apart from {_listed(equal)}")
+    if others:
+        largest = np.ceil(1000 * max(
+            compared.p_values[method] for method in others)) / 1000
+        text += f"; {best} is {word}" if equal else f", {word}"
+        text += " than " + (
+            "the other one" if len(others) == 1 else
+            f"the {len(others)} others") + f" (Holm's p <= {largest:g})"
     return f"{text}."
 
 

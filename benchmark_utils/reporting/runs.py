@@ -1,16 +1,18 @@
 """Runs on one problem: curves, their medians, the best configurations."""
 import json
 import weakref
-from collections import namedtuple
-from pathlib import Path
 
 import numpy as np
-import yaml
 
-from benchmark_utils.reporting import tables
+from benchmark_utils.reporting import references, tables
+from benchmark_utils.reporting.curves import (
+    RESOLUTION,
+    cost_to,
+    gap_at,
+    held,
+    median_with_missing,
+)
 from benchmark_utils.reporting.styles import order
-
-REFERENCES = Path(__file__).resolve().parents[2] / "references.yml"
 
 # What a method is charged for, and the gaps h - h* that tables show.
 COSTS = {"time": "time", "oracle calls": "objective_oracle_calls"}
@@ -25,11 +27,6 @@ SCORES = {
 # further and further apart, and an iteration may take long. What a method has
 # reached later does not count.
 LIMIT = "p_obj_max_seconds"
-# Differences of h, relative to h* where this is above 1, that no evaluation
-# resolves: such gaps are 0, and methods that have them are equal.
-RESOLUTION = 1e-12
-# Beyond what is stored as the lowest value, by more than it is rounded to.
-_LOWER = 1e-9
 
 #: A run that is read before this share of the time is said to be.
 CLOSE = 0.97
@@ -37,10 +34,6 @@ CLOSE = 0.97
 FLAT = 1e-9
 
 _last = None, {}  # The table that was read last, and its problems.
-
-#: Where a reference is from: of all seeds, or one a seed.
-Reference = namedtuple("Reference", ["h_star", "origin"])
-
 
 class Configuration:
     """A method with its parameters, and what its runs have reached.
@@ -142,6 +135,16 @@ class Configuration:
         return self._by_start(lambda curve: cost_to(
             curve, column, gap * curve["gap"][0] if relative else gap))
 
+    def gaps_at(self, column, cost):
+        """Gap of each repetition at a cost, infinite where one diverged.
+
+        Returns
+        -------
+        list of array of float64, shape (n_asked,)
+            One array a start.
+        """
+        return self._by_start(lambda curve: gap_at(curve, column, cost))
+
     def _by_start(self, number):
         found = []
         for curves, n_asked in self.starts:
@@ -204,7 +207,9 @@ class Problem:
     h_star : float
         What gaps are measured from; NaN if each seed has its own.
     origin : str
-        Where it is from: see ``reference``.
+        Where it is from: see ``references``.
+    references : dict of {str: references.Reference}
+        By seed: what gaps are measured from.
     limit : float
         Seconds of a run; infinite where the table does not say.
     different : dict of {str: list}
@@ -217,16 +222,14 @@ class Problem:
                 & (df["objective_name"] == objective)]
         self.limit = float(df[LIMIT].max()) if LIMIT in df else np.inf
         df = df[~(df["time"] > df.get(LIMIT, np.inf))]
-        references = {
-            seed: reference(rows, dataset, seed)
-            for seed, rows in df.groupby("base_seed")}
-        h_stars = {found.h_star for found in references.values()}
-        origins = sorted({found.origin for found in references.values()})
-        self.origin = ", ".join(origins)
+        self.references = references.by_seed(df, dataset)
+        h_stars = {found.h_star for found in self.references.values()}
+        self.origin = ", ".join(sorted({
+            found.origin for found in self.references.values()}))
         self.different = tables.mixed(df)
         self.h_star = h_stars.pop() if len(h_stars) == 1 else np.nan
         h_star = df["base_seed"].map(
-            {seed: found.h_star for seed, found in references.items()})
+            {seed: found.h_star for seed, found in self.references.items()})
         h_star = h_star.astype(float)  # Also of no rows at all.
         gap = df["objective_value"] - h_star
         unresolved = gap.abs() <= RESOLUTION * h_star.abs().clip(lower=1.0)
@@ -317,6 +320,11 @@ class Problem:
         return {method: share for method, share in shares.items()
                 if share < CLOSE and not self._is_flat(best[method])}
 
+    def has_ended(self, configuration):
+        """Whether it stopped before the time, as the gradient vanished."""
+        early = np.median(configuration.at_end("time")) < CLOSE * self.limit
+        return bool(early) and self._is_flat(configuration)
+
     def has_blown_up(self, configuration):
         """Whether it ends above the start, where the gradient vanishes."""
         above = np.median(configuration.at_end("gap")) > self.start["gap"]
@@ -344,86 +352,3 @@ def problem(df, dataset, objective):
     if key not in _last[1]:
         _last[1][key] = Problem(df, dataset, objective)
     return _last[1][key]
-
-
-def reference(rows, dataset, seed):
-    """Value that a suboptimality is measured from, and where it is from.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Runs on a dataset from one seed.
-    dataset : str
-        Full name.
-    seed : str
-
-    Returns
-    -------
-    h_star : float
-    origin : str
-        "min h" where the minimum is known, else the text stored in
-        ``references.yml`` beside the lowest value known, else "lowest h of
-        this run", which flatters the best run and is no reference. It is
-        also what holds where a run has gone below what is stored.
-    """
-    if "objective_value_gap" in rows:
-        gaps = rows["objective_value"] - rows["objective_value_gap"]
-        if gaps.notna().any():
-            return Reference(float(gaps.median()), "min h")
-    lowest = float(rows["objective_value"].min())
-    stored = yaml.safe_load(
-        REFERENCES.read_text(encoding="utf-8")) or {}
-    entry = next((entry for name, entry in stored.items()
-                  if tables.same_name(name, dataset)), None)
-    if entry and str(entry.get("seed", seed)) == seed:
-        h_star = float(entry["value"])
-        if not lowest < h_star - _LOWER * max(1.0, abs(h_star)):
-            return Reference(h_star, entry["origin"])
-    return Reference(lowest, "lowest h of this run")
-
-
-def cost_to(curve, column, gap):
-    """What it took a repetition to come to a gap; infinite if it did not.
-
-    Between the last evaluation above it and the first that is not, the
-    logarithm of the gap is taken for linear: else the cost would be that of
-    evaluations.
-
-    Parameters
-    ----------
-    curve : dict of array
-    column : str
-        One of the values of ``COSTS``.
-    gap : float
-
-    Returns
-    -------
-    float
-    """
-    there = np.flatnonzero(curve["gap"] <= gap)
-    if not len(there):
-        return np.inf
-    k = there[0]
-    cost, gaps = curve[column], np.maximum(curve["gap"], RESOLUTION)
-    if k == 0 or gap <= RESOLUTION or not np.isfinite(gaps[k - 1]):
-        return cost[k]
-    share = np.log(gaps[k - 1] / gap) / np.log(gaps[k - 1] / gaps[k])
-    return cost[k - 1] + share * (cost[k] - cost[k - 1])
-
-
-def held(x, y, grid):
-    """What a repetition has reached at each point of a grid.
-
-    Between two evaluations the earlier one holds: nothing is interpolated.
-    Before the first one the value is NaN.
-    """
-    places = np.searchsorted(x, grid, side="right") - 1
-    return np.where(places >= 0, y[places], np.nan)
-
-
-def median_with_missing(values, n_repetitions):
-    """Median, where repetitions that have diverged count as infinity."""
-    missing = [np.inf] * max(0, n_repetitions - len(values))
-    with np.errstate(invalid="ignore"):  # Between two infinities.
-        median = np.median([*values, *missing]) if n_repetitions else np.inf
-    return float(np.inf if np.isnan(median) else median)

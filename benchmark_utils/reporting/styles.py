@@ -1,10 +1,15 @@
 """How methods are drawn: the same colour, line and marker in every plot.
 
 A family shares a hue. Within it, shade, line and marker differ, so that no
-two methods are told apart by colour alone.
+two methods are told apart by colour alone. Nor are those of two families whose
+colours are alike to people with protanopia or deuteranopia: they have other
+lines, too.
 """
 import colorsys
 import zlib
+from functools import cache
+
+from benchmark_utils.reporting.vision import difference
 
 #: A hue (0 to 1), a saturation and the members, of each family.
 FAMILIES = {
@@ -28,8 +33,11 @@ FAMILIES = {
 #: Of benchopt and matplotlib alike: all can be seen.
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d",
            "H", "8", "1", "2", "3", "4"]
-LINES = ["-", "--", "-.", ":", (0, (7, 1.5)), (0, (5, 1, 1, 1, 1, 1)),
-         (0, (2, 1)), (0, (9, 2, 2, 2))]
+LINES = ["-", "--", "-.", ":", (0, (10, 2.5)), (0, (5, 1, 1, 1, 1, 1)),
+         (0, (2, 1)), (0, (9, 2, 2, 2)), (0, (1, 3)),
+         (0, (6, 1, 1, 1, 1, 1, 1, 1))]
+#: Colours that are nearer, however they are seen, have other lines.
+ALIKE = 15.0
 # Brightness of the members in turn: neighbours differ most. The hue moves a
 # little, too.
 _VALUES = [0.78, 0.40, 0.95, 0.58, 0.35, 0.88, 0.50, 0.68]
@@ -83,10 +91,30 @@ def marker(method):
 
 def line(method):
     """Line style of a method, as matplotlib takes it."""
+    known = _lines()
+    if method in known:
+        return LINES[known[method]]
+    return LINES[_first_free(_place(method), {
+        known[other] for other in known
+        if difference(color(method), color(other)) < ALIKE})]
+
+
+@cache
+def _lines():
+    """Numbers of the lines of all methods of the families."""
+    found = {}
     for *_, members in FAMILIES.values():
-        if method in members:
-            return LINES[members.index(method) % len(LINES)]
-    return LINES[_place(method) % len(LINES)]
+        for k, method in enumerate(members):
+            found[method] = _first_free(k, {
+                found[other] for other in found if other in members
+                or difference(color(method), color(other)) < ALIKE})
+    return found
+
+
+def _first_free(wanted, taken):
+    """A number of a line that is not taken, from the wanted one on."""
+    places = [(wanted + k) % len(LINES) for k in range(len(LINES))]
+    return next((k for k in places if k not in taken), places[0])
 
 
 def style(method, label):

@@ -9,7 +9,14 @@ repetition diverged are named, too.
 """
 from pathlib import Path
 
-from benchmark_utils.reporting import figures, files, runs, styles, tables
+from benchmark_utils.reporting import (
+    figures,
+    files,
+    prints,
+    runs,
+    styles,
+    tables,
+)
 from benchmark_utils.reporting.commands import note, parser_of
 from benchmark_utils.reporting.configs import methods_of, read_config
 from benchmark_utils.reporting.report import Report
@@ -56,8 +63,8 @@ def _print(options):
         note(f"asked for fewer repetitions than others, as far as the tables "
              f"show: {fewer}")
     if options.figure:
-        figures.save(figures.headline(problem, options.dataset),
-                     options.figure)
+        prints.save(figures.headline(problem, options.dataset),
+                    options.figure)
 
 
 if __name__ == "__main__":

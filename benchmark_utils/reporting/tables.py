@@ -16,6 +16,7 @@ from benchopt.results import read_results
 from benchopt.utils.parametrized_name_mixin import _extract_options
 
 from benchmark_utils.parameters import as_number, without_dot
+from benchmark_utils.reporting import protocol
 
 # What a run is known by; a table made by hand may lack some of it.
 RUN = ["dataset_name", "file_dataset", "objective_name", "solver_name",
@@ -73,10 +74,10 @@ def read(files, prepare=True):
     Raises
     ------
     ValueError
-        Naming a file that is not a results table, or two runs that cannot be
-        told apart.
+        Naming a file that is not a results table, tables of two protocols,
+        or two runs that cannot be told apart.
     """
-    tables = []
+    tables = {}
     for file in map(Path, files):
         try:
             table = read_results(file)
@@ -89,13 +90,14 @@ def read(files, prepare=True):
             raise ValueError(
                 f"results={str(file)!r} is not valid: columns {missing} of "
                 "benchopt's results are missing")
-        tables.append(table)
-    whole = pd.concat(tables, ignore_index=True)
+        tables[str(file)] = table
+    protocol.check(tables)
+    whole = pd.concat(tables.values(), ignore_index=True)
     return prepared(whole, strict=True) if prepare else whole
 
 
 def added(old, new, methods):
-    """A table, and what another one has of other methods.
+    """A table, and what one of the same protocol has of other methods.
 
     Parameters
     ----------
@@ -116,6 +118,7 @@ def added(old, new, methods):
         kept[DIVERGED] = pd.Series(
             [json.dumps(lost)] * (len(kept) > 0)
             + [None] * (len(kept) - 1), index=kept.index, dtype=object)
+    protocol.check({"the table that is there": kept, "the new one": new})
     return pd.concat([kept, new], ignore_index=True) if len(kept) else new
 
 

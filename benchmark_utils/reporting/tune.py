@@ -332,7 +332,7 @@ def _add_table(file, df, methods):
         try:
             df = tables.added(read_results(file), df, methods)
         except (OSError, ValueError, LookupError) as error:
-            note(f"{file} is not a results table ({error}), and kept as "
+            note(f"{file} cannot be added to ({error}), and is kept as "
                  f"{files.aside(file)}")
     with files.replacing(file) as part:
         to_parquet(df, part)

@@ -5,8 +5,10 @@ import numpy as np
 
 from benchmark_utils.reporting import files, styles, tables
 
-#: Curves in a figure at the top.
+#: Curves at the top of a page, which has a legend that one can click.
 MOST = 10
+#: Curves in a figure that is printed, and those that it begins with.
+MOST_PRINTED, FIRST = 8, 5
 #: Configurations of a dataset beyond which a page would be too large.
 MOST_OF_ALL = 200
 #: Shown wherever there is room: the poster's.
@@ -73,6 +75,30 @@ def headline(best):
                                if styles.family_of(m) is None),
               *(m for m in ALWAYS if m in best), *firsts, *by_score]
     kept = set(list(dict.fromkeys(wanted))[:MOST])
+    return [configuration for method, configuration in best.items()
+            if method in kept]
+
+
+def first(best):
+    """The methods of a figure that is printed.
+
+    The first five by the gap at the end, SOBA and SABA, and as far as there
+    is room those outside the families: what somebody compares with them.
+
+    Parameters
+    ----------
+    best : dict of {str: Configuration}
+        As ``Problem.best`` returns it.
+
+    Returns
+    -------
+    list of Configuration
+        In the order of the families.
+    """
+    by_score = sorted(best, key=lambda m: best[m].score())
+    wanted = [*by_score[:FIRST], *(m for m in ALWAYS if m in best), *(
+        m for m in by_score if styles.family_of(m) is None)]
+    kept = set(list(dict.fromkeys(wanted))[:MOST_PRINTED])
     return [configuration for method, configuration in best.items()
             if method in kept]
 

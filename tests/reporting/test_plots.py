@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from benchopt.plotting.helpers import update_plot_data_style
 from handmade import TABLES, A, problems, table
 from harness import BENCHMARK, DATASETS, OBJECTIVE, ROOT
 
-from benchmark_utils.reporting import figures, overview, styles
+from benchmark_utils.reporting import figures, overview, prints, styles, vision
 from benchmark_utils.reporting.report import Report
 
 matplotlib.use("Agg")
@@ -32,21 +33,24 @@ def test_no_plot_fails(kind, tmp_path):
     pd.testing.assert_frame_equal(df, before)
 
 
+@pytest.mark.parametrize("width", prints.WIDTHS.values())
 @pytest.mark.parametrize("kind", sorted(TABLES))
-def test_figures_and_tables_of_a_paper(kind, tmp_path):
+def test_figures_and_tables_of_a_paper(kind, width, tmp_path):
     everything = problems(TABLES[kind])
     for problem in everything:
         for draw in (figures.headline, figures.families):
-            figures.save(draw(problem, "title"), tmp_path / "figure.png")
+            prints.save(draw(problem, "title", width),
+                        tmp_path / "figure.png")
         report = Report(problem)
         for text in (report.markdown(), report.latex(), report.csv(),
                      *report.claims()):
             assert "nan" not in text.replace("nan-", "")
-    figures.save(figures.profile(everything, "time", 0.1),
-                 tmp_path / "figure.png")
+    prints.save(figures.profile(everything, "time", 0.1, width),
+                tmp_path / "figure.png")
     ranks = overview.Overview(everything)
-    figures.save(ranks.draw(), tmp_path / "figure.png")
-    assert ranks.markdown()
+    prints.save(ranks.draw(width), tmp_path / "figure.png")
+    prints.save(ranks.separation.draw(width), tmp_path / "figure.png")
+    assert ranks.markdown() and "nan" not in ranks.markdown()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -140,3 +144,31 @@ def test_styles_tell_methods_apart():
     assert len(drawn) == len(methods) + len(others)
     for m in others:  # The same again.
         assert styles.style(m, m) == styles.style(m, m)
+
+
+def test_alike_colours_have_other_lines():
+    """However they are seen; by another library's simulation of that."""
+    colorspacious = pytest.importorskip("colorspacious")
+
+    def lab(color, deficiency):
+        if deficiency:
+            color = colorspacious.cspace_convert(
+                color, {"name": "sRGB1+CVD", "cvd_type": deficiency,
+                        "severity": 100}, "sRGB1")
+        return colorspacious.cspace_convert(
+            np.clip(color, 0, 1), "sRGB1", "CIELab")
+
+    methods = [m for *_, members in styles.FAMILIES.values() for m in members]
+    seen = {m: np.array([lab(styles.color(m)[:3], d) for d in (
+        None, "protanomaly", "deuteranomaly")])
+        for m in [*methods, *(f"Method {k}" for k in range(20))]}
+    for one in seen:
+        for other in methods:
+            least = np.linalg.norm(seen[one] - seen[other], axis=1).min()
+            assert vision.difference(
+                styles.color(one), styles.color(other)) == pytest.approx(
+                    least, abs=0.1)
+            if one != other and styles.line(one) == styles.line(other):
+                assert least >= 10, (one, other)
+    for *_, members in styles.FAMILIES.values():
+        assert len({styles.line(m) for m in members}) == len(members)

@@ -113,13 +113,6 @@ def test_boxes_of_a_row_touch_and_do_not_overlap():
     assert all(size > 0 for size in alone[1.0, 1.0][2:])
 
 
-def test_overview_ranks_over_problems(three):
-    ranks = overview.Overview(three)
-    assert ranks.methods == ["SOBA", "SABA", "Mine"]
-    assert ranks.ranks["Mine", 0][0] == 3 and ranks.mean["SOBA"] == 1.0
-    assert "| Mine | 3 [1-3] | 3 [1-3] |" in ranks.markdown()
-
-
 def test_names_of_problems_are_short_and_differ():
     assert overview.short_names(
         ["digits[ratio=5e-1]", "libsvm[name=a9a]", "mnist[ratio=5e-1]",

@@ -7,14 +7,15 @@ import pytest
 import yaml
 from handmade import A, B, C, problem, table
 
+from benchmark_utils.reporting import references as known
 from benchmark_utils.reporting import runs, tables
 
 
 @pytest.fixture(autouse=True)
 def references(monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "REFERENCES", tmp_path / "references.yml")
-    runs.REFERENCES.write_text("")
-    return runs.REFERENCES
+    monkeypatch.setattr(known, "REFERENCES", tmp_path / "references.yml")
+    known.REFERENCES.write_text("")
+    return known.REFERENCES
 
 
 def best(df, **options):
@@ -105,6 +106,25 @@ def test_a_run_below_what_is_stored_is_the_reference(references):
     # But not for the last digit, to which what is stored is rounded.
     df = table({(A, 0): [(0, 9), (1, 5 - 1e-12)]})
     assert found(df) == (5.0, "long run")
+
+
+def test_all_seeds_have_one_reference_where_h_is_the_same(references):
+    def h_stars():
+        df = pd.concat([table({(A, 0): [(0, 9), (1, h)]}, seed=seed)
+                        for seed, h in ((1, 4), (2, 2))], ignore_index=True)
+        return {seed: found for seed, (found, _) in
+                problem(df).references.items()}
+
+    entry = {"value": 3.0, "origin": "long run"}
+    references.write_text(yaml.safe_dump({"d[n=1]": entry}))
+    # One start has gone below: what is known of h is known of all.
+    assert h_stars() == {"1": 2.0, "2": 2.0}
+    # Where it depends on the seed, each has its own.
+    references.write_text(yaml.safe_dump(
+        {"d[n=1]": {"values": {1: 3.5, 2: 1.5}, "origin": "long run"}}))
+    assert h_stars() == {"1": 3.5, "2": 1.5}
+    references.write_text(yaml.safe_dump({"d[n=1]": {**entry, "seed": 1}}))
+    assert h_stars() == {"1": 3.0, "2": 2.0}
 
 
 def test_what_no_evaluation_resolves_is_no_gap():

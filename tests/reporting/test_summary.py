@@ -4,13 +4,13 @@ import pytest
 import yaml
 from handmade import A, B, problem, table
 
-from benchmark_utils.reporting import runs, summary
+from benchmark_utils.reporting import references, summary
 from benchmark_utils.reporting.report import Report
 
 
 @pytest.fixture(autouse=True)
 def no_references(monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "REFERENCES", tmp_path / "none.yml")
+    monkeypatch.setattr(references, "REFERENCES", tmp_path / "none.yml")
     (tmp_path / "none.yml").write_text("")
 
 

@@ -4,7 +4,7 @@ import pytest
 from handmade import problem, table
 from matplotlib.text import Text
 
-from benchmark_utils.reporting import figures, styles, views
+from benchmark_utils.reporting import figures, overview, prints, styles, views
 
 METHODS = [m for *_, members in styles.FAMILIES.values() for m in members]
 
@@ -88,9 +88,84 @@ def test_names_at_the_ends_are_apart_and_near():
     np.testing.assert_allclose(figures._apart([0.5, 0.5], 0.1), [0.45, 0.55])
 
 
+def test_what_is_printed_has_the_first_of_the_table():
+    # Of each family the last is the best: those of the largest are.
+    def shown(*more):
+        return {c.method for c in views.first(everything(*more).best())}
+
+    best = {f"Fast {k}" for k in range(views.FIRST)}
+    assert shown(*best) == {*best, "SOBA", "SABA"}
+    largest = METHODS[-views.FIRST:]
+    assert shown() == {*largest, "SOBA", "SABA"}
+    many = shown(*(f"New {k}" for k in range(20)))
+    assert {"SOBA", "SABA"} < many and len(many) == views.MOST_PRINTED
+
+
+DRAWN = {
+    "headline": lambda width: figures.headline(everything("Mine"), "t", width),
+    "families": lambda width: figures.families(everything("Mine"), "t", width),
+    "profile": lambda width: figures.profile(
+        [everything("Mine")], "time", 0.9, width),
+    "ranks": lambda width: overview.Overview([everything("Mine")]).draw(width),
+    "critical difference": lambda width: overview.Overview(
+        [everything("Mine")] * 8).separation.draw(width)}
+
+
+@pytest.mark.parametrize("width", prints.WIDTHS.values())
+@pytest.mark.parametrize("name", DRAWN)
+def test_text_in_print_is_large_enough_and_on_the_page(name, width):
+    figure = DRAWN[name](width)
+    figure.canvas.draw()
+    assert figure.get_figwidth() == width
+    assert figure.get_figheight() < 9.5  # Of a page.
+    renderer = figure.canvas.get_renderer()
+    beyond = {tick.label1 for ax in figure.axes
+              for axis in (ax.xaxis, ax.yaxis)
+              for tick in axis.get_major_ticks() if not (
+                  axis.get_view_interval()[0] <= tick.get_loc()
+                  <= axis.get_view_interval()[1])}
+    shown = [text for text in figure.findobj(Text) if text not in beyond
+             and text.get_visible() and text.get_text().strip()]
+    assert len(shown) > 5
+    for text in shown:
+        assert text.get_fontsize() >= 7.0, text
+        assert "$" not in text.get_text()  # An exponent is smaller.
+        box = Text.get_window_extent(text, renderer)
+        assert -1 <= box.x0 and box.x1 <= figure.bbox.x1 + 1, text
+        assert -1 <= box.y0 and box.y1 <= figure.bbox.y1 + 1, text
+    if name in ("headline", "profile"):
+        for ax in figure.axes:
+            assert len(ax.texts) <= views.MOST_PRINTED
+    prints.pyplot().close(figure)
+
+
+def test_a_gap_of_zero_is_drawn_with_a_mark():
+    found = problem(table({
+        ("SOBA[step_size=1.0]", 0): [(0, 9), (1, 1), (2, 1e-3)],
+        ("SABA[step_size=1.0]", 0): [(0, 9), (1, 0), (2, 0)]}, gap=0.0))
+    for draw in (figures.headline, figures.families):
+        figure = draw(found, "title")
+        ax = figure.axes[0]
+        marks = [line for a in figure.axes for line in a.lines
+                 if line.get_gid() == "zero" and len(line.get_xdata())]
+        assert marks
+        for mark in marks:
+            # Below all others, where the axis says 0.
+            assert mark.get_ydata()[0] == pytest.approx(1e-4)
+            assert mark.get_marker() == "v"
+        ticks = dict(zip(ax.get_yticks(), (
+            label.get_text() for label in ax.get_yticklabels()), strict=True))
+        assert ticks[min(ticks)] == "0"
+        assert min(ticks) == pytest.approx(1e-4)
+        assert min(ticks) >= ax.get_ylim()[0]
+        assert any("triangles" in text.get_text() for text in figure.texts)
+        prints.pyplot().close(figure)
+
+
+@pytest.mark.parametrize("width", prints.WIDTHS.values())
 @pytest.mark.parametrize("draw", [figures.headline, figures.families])
-def test_names_in_figures_do_not_overlap(draw):
-    figure = draw(everything("Mine"), "title")
+def test_names_in_figures_do_not_overlap(draw, width):
+    figure = draw(everything("Mine"), "title", width)
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     for ax in figure.axes:
@@ -102,4 +177,4 @@ def test_names_in_figures_do_not_overlap(draw):
             assert box.x1 <= figure.bbox.x1
             assert not any(box.overlaps(other.get_window_extent())
                            for other in figure.axes if other.axison)
-    figures.pyplot().close(figure)
+    prints.pyplot().close(figure)
