@@ -4,10 +4,10 @@ benchopt starts jobs of SLURM through submitit, and workers of Dask. A job
 that a stage has started has the stage's name, by which it is ended again.
 """
 import getpass
-import importlib.util
 import os
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -49,7 +49,7 @@ def read(file, n_jobs=None):
     if backend not in _NEEDED:
         raise ValueError(f"{invalid}backend={backend!r}, and one of "
                          f"{sorted(_NEEDED)} is needed")
-    if importlib.util.find_spec(_NEEDED[backend]) is None:
+    if find_spec(_NEEDED[backend]) is None:
         raise ValueError(f"{invalid}backend={backend!r} needs the package "
                          f"{_NEEDED[backend]}, which is not installed")
     if backend == SLURM:
