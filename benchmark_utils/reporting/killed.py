@@ -17,6 +17,9 @@ _WORKERS = re.compile(r"exit codes of the workers are \{([^}]*)\}")
 _JOB = re.compile(
     r"UncompletedJobError: Job (\S+) \(task: \d+\) with path "
     r"(.+)_result\.pkl\s+has not produced any output \(state: (\w+)")
+# Of a scheduler on this machine; joblib then waits for ever.
+_DASK = re.compile(
+    r"distributed\.scheduler.* marked as failed because \d+ workers died")
 # Somebody wants the run to end, and not a method.
 _ENDED_BY = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
              if hasattr(signal, name)]
@@ -40,6 +43,11 @@ class Killed(NamedTuple):
     how: str
     names: list
     again: bool = False
+
+
+def waits_in_vain(text):
+    """Whether benchopt waits for what never comes, by what was printed."""
+    return bool(_DASK.search(text))
 
 
 def find(code, text, names, ended):
@@ -68,6 +76,10 @@ def find(code, text, names, ended):
     """
     began = [name for name in dict.fromkeys(BEGAN.findall(text))
              if name in names and name not in ended]
+    if waits_in_vain(text):
+        # Others on these workers are not to blame, but cannot be told apart.
+        return Killed(f"{KILLED} with its worker of Dask", began or [
+            name for name in names if name not in ended])
     if code < 0:
         if -code in _ENDED_BY:
             raise ValueError(f"benchopt was ended by {_signal(-code)}: the "
@@ -80,10 +92,6 @@ def find(code, text, names, ended):
                       began)
     if code and (job := _JOB.search(text)):
         return _in_slurm(*job.groups(), names)
-    if code and "distributed.scheduler.KilledWorker" in text:
-        # A worker on another machine prints nothing here.
-        return Killed(f"{KILLED} with its worker of Dask", began or [
-            name for name in names if name not in ended])
     if code and began and "Traceback" not in text:
         return Killed(f"{KILLED}: its process ended with exit code {code}",
                       began)

@@ -341,8 +341,12 @@ class Stage:
         total, shown = len(self.names), -1
         while process.poll() is None:
             time.sleep(1.0)
-            n_done = len({name for name, *_ in _ENDS.findall(
-                self._printed(before))} & set(self.names))
+            text = self._printed(before)
+            if killed.waits_in_vain(text):
+                _stop(process)
+                break
+            n_done = len({name for name, *_ in _ENDS.findall(text)}
+                         & set(self.names))
             elapsed = time.time() - start
             left = elapsed * (total - n_done) / n_done if n_done else None
             text = f"{self.name}: {n_done} of {total} configurations" + (

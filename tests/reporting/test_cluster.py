@@ -89,6 +89,15 @@ def test_compare_through_dask_has_the_same_iterates(suite, compared):
     assert_same_iterates(df, compared[1])
 
 
+def test_a_worker_of_dask_that_is_killed_does_not_stop_the_others(suite):
+    text, df = do(suite, "dask-killed", COMPARE, "--defaults", "-s", "SOBA",
+                  "-s", "Killed", "--parallel-config",
+                  "configs/parallel/dask_local.yml")
+    assert "]: killed" in text, text
+    assert {name.partition("[")[0] for name in df["solver_name"]} == {"SOBA"}
+    assert set(df["idx_rep"]) == {0, 1}
+
+
 @pytest.fixture(scope="module")
 def slurm():
     """Environment in which sbatch and submitit find a SLURM of the test."""
@@ -204,9 +213,13 @@ def test_a_job_that_somebody_cancels_is_no_method_that_is_killed(tmp_path):
 @pytest.mark.parametrize("printed, names", [
     (BEGUN.format("B"), ["B"]), ("", ["B", "C"])])
 def test_what_dask_says_of_a_worker(printed, names):
-    text = printed + ("\nTraceback (most recent call last):\n"
-                      "distributed.scheduler.KilledWorker: Attempted to run")
-    found = killed.find(1, text, ["A", "B", "C"], ["A"])
+    text = printed + (
+        "2026-11-29 17:21:41,616 - distributed.scheduler - ERROR - Task "
+        "batch_of-97ee marked as failed because 4 workers died while trying "
+        "to run it\n")
+    # By the signal with which it was made to stop waiting.
+    found = killed.find(-signal.SIGINT, text, ["A", "B", "C"], ["A"])
+    assert killed.waits_in_vain(text) and not killed.waits_in_vain(printed)
     assert found == ("killed with its worker of Dask", names, False)
 
 
