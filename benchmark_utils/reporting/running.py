@@ -25,8 +25,9 @@ from benchopt.results import read_results
 from benchopt.results.parquet import to_parquet
 
 from benchmark_utils import SOURCE_HASH
-from benchmark_utils.reporting import files, record, tables
+from benchmark_utils.reporting import cluster, files, killed, record, tables
 from benchmark_utils.reporting.commands import at_least_one, note
+from benchmark_utils.reporting.killed import KILLED, MOST_KILLED
 from benchmark_utils.reporting.suite import ROOT, digest
 from benchmark_utils.sources import imported_by
 
@@ -35,15 +36,6 @@ _ENDS = re.compile(
     r"(done \(timeout\)|done|diverged|error|skip|not installed)[^\n\r]*"
     r"(?:\n +Reason: ([^\n\r]+))?")
 _REASON = re.compile(r"Reason: ([^\n\r]*)")
-_BEGAN = re.compile(r"\|--([^\n\r]+?):\x1b\[0m")
-_WORKERS = re.compile(r"exit codes of the workers are \{([^}]*)\}")
-#: How an end by a signal begins in ``Stage.ends``.
-KILLED = "killed"
-#: Configurations of a method that are killed before the rest is left out.
-MOST_KILLED = 3
-# Somebody wants the run to end, and not a method.
-_ENDED_BY = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
-             if hasattr(signal, name)]
 
 
 class Interrupted(Exception):
@@ -98,6 +90,7 @@ class Stage:
                  options, seed, cache=None):
         self.name, self.entries, self.options = name, entries, options
         self.cache = cache
+        self.parallel = cluster.read(options.parallel_config, options.n_jobs)
         self.repetitions = repetitions
         self.config = {
             "dataset": [dataset.entry],
@@ -198,34 +191,37 @@ class Stage:
 
     def _run(self):
         before, start = record.machine(), time.time()
-        killed = {}
+        lost = {}
         with tempfile.TemporaryDirectory(
                 dir=self.yml.parent, prefix=".part-") as folder:
             part = Path(folder) / "table.parquet"
             self.log.write_bytes(b"")
-            alone = False
-            while len(killed) < len(self.entries):
-                code, text = self._benchopt(part, killed, alone, start)
+            alone, again = False, 0
+            while len(lost) < len(self.entries):
+                code, text = self._benchopt(part, lost, alone, start)
                 ends = self._ends(text)
-                began = [name for name in dict.fromkeys(_BEGAN.findall(text))
-                         if name in ends and ends[name] is None]
-                how = None if part.exists() else _killed_by(code, text, began)
-                if how is None:
+                end = None if part.exists() else killed.find(
+                    code, text, ends, [n for n in ends if ends[n]])
+                if end is None:
                     break
-                if not began or len(began) > 1 and alone:
+                if len(end.names) == 1:
+                    self._leave_out(end.names[0], end.how, lost)
+                elif end.again and again < MOST_KILLED:
+                    again += 1
+                    note(f"{end.how}: again")
+                elif alone or end.again or not end.names:
                     raise ValueError(
-                        f"benchopt was {how}, and nothing says by which "
+                        f"benchopt was {end.how}, and nothing says by which "
                         f"method (see {self.log})")
-                if len(began) > 1:
-                    note(f"{how}: one of {began}, which run one at a time")
+                else:
+                    note(f"{end.how}: one of {end.names}, which run one at a "
+                         "time")
                     alone = True
-                    continue
-                self._leave_out(began[0], how, killed)
-            ends = {**self._ends(text), **killed}
+            ends = {**self._ends(text), **lost}
             if not part.exists() and "diverged" not in ends.values():
                 raise ValueError("; ".join(
                     f"{name} was {how} (see {self.log})"
-                    for name, how in killed.items())
+                    for name, how in lost.items())
                     or _why_nothing(text, self.log))
             rows = self._store(part, ends) if part.exists() else 0
         files.write(self.done, record.text({
@@ -237,15 +233,15 @@ class Stage:
             "parallel config": str(self.options.parallel_config or ""),
             "machine before": before, "machine after": record.machine()}))
 
-    def _leave_out(self, name, how, killed):
+    def _leave_out(self, name, how, lost):
         """Note that a configuration was killed, and others like it."""
-        killed[name] = how
+        lost[name] = how
         note(f"{name}: {how}; the others go on without it")
         method = tables.method_of(name)
         same = [n for n in self.names if tables.method_of(n) == method]
-        if sum(n in killed for n in same) >= MOST_KILLED:
-            killed.update({n: f"{how}, as others of {method} were"
-                           for n in same if n not in killed})
+        if sum(n in lost for n in same) >= MOST_KILLED:
+            lost.update({n: f"{how}, as others of {method} were"
+                         for n in same if n not in lost})
 
     def _ends(self, text):
         """How configurations ended, by what benchopt printed."""
@@ -256,7 +252,7 @@ class Stage:
                 ends[solver] = f"{end}: {reason}" if reason else end
         return ends
 
-    def _command(self, config, output, alone=False):
+    def _command(self, config, output, alone=False, parallel=None):
         options = self.options
         command = [
             sys.executable, "-u", "-m", "benchopt", "run", str(ROOT),
@@ -264,8 +260,9 @@ class Stage:
             str(output.resolve())]
         if options.n_jobs and not alone:
             command += ["-j", str(options.n_jobs)]
-        if options.parallel_config and not alone:
-            command += ["--parallel-config", str(options.parallel_config)]
+        parallel = parallel or options.parallel_config
+        if parallel and not alone:
+            command += ["--parallel-config", str(parallel)]
         return command
 
     def _benchopt(self, part, left_out, alone, start):
@@ -295,10 +292,14 @@ class Stage:
         config.write_text(yaml.safe_dump(
             {**self.config, "solver": entries}, sort_keys=False,
             allow_unicode=True), encoding="utf-8")
+        jobs, file = cluster.prepared(self.parallel, self.yml.stem), None
+        if jobs:
+            file = part.with_name("parallel.yml")
+            file.write_text(yaml.safe_dump(jobs), encoding="utf-8")
         before = self.log.stat().st_size
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                self._command(config, part.with_suffix(""), alone),
+                self._command(config, part.with_suffix(""), alone, file),
                 stdout=log, stderr=subprocess.STDOUT, env={
                     **os.environ, **({"BENCHOPT_CACHE": str(self.cache)}
                                      if self.cache else {})})
@@ -307,6 +308,8 @@ class Stage:
             except KeyboardInterrupt:
                 _stop(process)
                 raise Interrupted from None
+            finally:
+                cluster.cancel(jobs)
         return process.returncode, self._printed(before)
 
     def _printed(self, before):
@@ -338,8 +341,12 @@ class Stage:
         total, shown = len(self.names), -1
         while process.poll() is None:
             time.sleep(1.0)
-            n_done = len({name for name, *_ in _ENDS.findall(
-                self._printed(before))} & set(self.names))
+            text = self._printed(before)
+            if killed.waits_in_vain(text):
+                _stop(process)
+                break
+            n_done = len({name for name, *_ in _ENDS.findall(text)}
+                         & set(self.names))
             elapsed = time.time() - start
             left = elapsed * (total - n_done) / n_done if n_done else None
             text = f"{self.name}: {n_done} of {total} configurations" + (
@@ -372,49 +379,6 @@ def _stop(process):
             return
         except subprocess.TimeoutExpired:
             continue
-
-
-def _killed_by(code, text, began):
-    """Why no process is left that could have said how it ended.
-
-    Parameters
-    ----------
-    code : int
-        Of benchopt.
-    text : str
-        What it printed.
-    began : list of str
-        Configurations that have begun and not ended.
-
-    Returns
-    -------
-    str or None
-        None where it ended by itself.
-
-    Raises
-    ------
-    ValueError
-        If a signal has ended it that asks to end.
-    """
-    if code < 0:
-        if -code in _ENDED_BY:
-            raise ValueError(f"benchopt was ended by {_signal(-code)}: the "
-                             "same command goes on where it was")
-        return f"{KILLED} by {_signal(-code)}"
-    if code and (workers := _WORKERS.search(text)):
-        # Such as SIGKILL(-9); how many there were does not matter.
-        names = re.findall(r"SIG[A-Z0-9]+", workers[1]) or [workers[1]]
-        return f"{KILLED} by {' and '.join(dict.fromkeys(names))}"
-    if code and began and "Traceback" not in text:
-        return f"{KILLED}: its process ended with exit code {code}"
-    return None
-
-
-def _signal(number):
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _why_nothing(text, log):

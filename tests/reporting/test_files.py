@@ -142,7 +142,7 @@ def stage(tmp_path, monkeypatch):
     df.to_parquet(tmp_path / "whole.parquet")
     made.ran = []
 
-    def command(config, output, alone=False):
+    def command(config, output, alone=False, parallel=None):
         left = yaml.safe_load(config.read_text())["solver"]
         if config != made.yml:  # That is for the record.
             made.ran.append((len(left), alone))
