@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from benchopt.utils.dynamic_modules import _load_class_from_module
+from benchopt.utils.run_context import RunContext
 from harness import (
     ROOT,
     SOLVERS,
@@ -14,6 +15,9 @@ from harness import (
     run,
     run_solver,
 )
+
+from benchmark_utils.functions.derivatives import check_problem
+from benchmark_utils.reference import metrics
 
 PROTOTYPES = re.findall(
     r"`(solvers/\w+\.py)`:\n\n```python\n(.*?)```",
@@ -79,6 +83,34 @@ def test_prototype_in_jax_skips_other_problems(
     solver = SOLVERS["JAXGradientDescent"].get_instance()
     for problem in (quadratic, sparse_logistic, cleaning):
         assert solver.skip(problem=problem)[0]
+
+
+@pytest.mark.parametrize("page", ["docs/losses.md", "README.md"])
+def test_a_problem_from_its_losses(page, tmp_path):
+    """The whole file that is shown, as it is shown."""
+    pytest.importorskip("jax")
+    shown = re.findall(
+        r"`datasets/my_problem\.py`[^`]*```python\n(.*?)```",
+        (ROOT / page).read_text(), re.DOTALL)
+    if page != "README.md":
+        assert len(shown) == 1
+    for code in shown:
+        file = tmp_path / "datasets" / "my_problem.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code)
+        dataset = _load_class_from_module(
+            tmp_path, file, "Dataset").get_instance()
+        RunContext().set_run_context(
+            "objective", dataset, "solver", repetition=0, base_seed=0)
+        problem = dataset.get_data()["problem"]
+        check_problem(problem)
+        result = run_solver(make_solver(
+            "SOBA", problem, batch_size=32, eval_freq=100, step_size=0.5),
+            1000)
+        start, end = (metrics(problem, z, x)["value"] for z, x in (
+            (problem.inner_start, problem.outer_start),
+            (result["inner_var"], result["outer_var"])))
+        assert end < start
 
 
 def test_links_lead_somewhere():

@@ -15,12 +15,13 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 from numba.core import cgutils
 
+from benchmark_utils.compiling import addresses
 from benchmark_utils.compiling.addresses import (
     CALLBACK,
     FUNCTION,
     MAX_ARRAYS,
 )
-from benchmark_utils.compiling.cache import writable_folder
+from benchmark_utils.compiling.cache import hash_of, writable_folder
 from benchmark_utils.compiling.vectors import LANES
 
 DOUBLE, INTEGER, BOOLEAN = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
@@ -446,9 +447,11 @@ def _object_code(module):
     """Machine code of a module."""
     target = _target()
     parsed = llvm.parse_assembly(str(module))
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    # What more of it would do, vectors and unrolled loops, is done here; to
+    # look for it takes twice as long.
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization = options.slp_vectorization = False
-    options.loop_interleaving = False
+    options.loop_interleaving = options.loop_unrolling = False
     builder = llvm.create_pass_builder(target, options)
     builder.getModulePassManager().run(parsed, builder)
     return target.emit_object(parsed)
@@ -526,7 +529,7 @@ class Library:
     Parameters
     ----------
     key : bytes
-        All that the code depends on, but this machine and this suite.
+        All that the code depends on, but this machine and this module.
     names : list of str
     write : function
         (module, {name: function}) writes the code of all of them.
@@ -542,7 +545,7 @@ class Library:
             llvmlite.__version__, llvm.llvm_version_info,
             llvm.get_host_cpu_name(),
             llvm.get_host_cpu_features().flatten(), names)).encode())
-        digest.update(Path(__file__).read_bytes())
+        digest.update(hash_of([__file__, addresses.__file__]).encode())
         folder = writable_folder("loops")
         file = folder and Path(folder) / f"{digest.hexdigest()[:32]}.o"
         code = _read(file)

@@ -5,6 +5,7 @@
 - ``logistic``, ``multinomial``, ``quadratic``, ``hyper_representation``: the
   kinds. Each is the function in NumPy, which the metrics are computed from,
   and its kernels, which the solvers call;
+- ``differentiable``: the same of a loss of the user's own, in jax.numpy;
 - ``expansion``: a function at a point, for the metrics: value, gradient, and
   products with the Hessian;
 - ``batches``, ``chunks``: mini-batches, and the layout of dense samples;

@@ -25,8 +25,9 @@ class BilevelProblem:
     Raises
     ------
     ValueError
-        If the functions or the starts disagree on p or d, or if a score
-        cannot be computed at the start.
+        If the functions or the starts disagree on p or d, if z has no part
+        in one of the functions or x none in the inner one, where that is
+        known, or if a score cannot be computed at the start.
     """
 
     def __init__(self, inner, outer, inner_start, outer_start, minimum=None,
@@ -48,6 +49,13 @@ class BilevelProblem:
                     f"{(inner.inner_dim, inner.outer_dim)}; inner and outer "
                     "data need the same number of features"
                 )
+        for name, function, variable in (
+                ("inner", inner, "inner"), ("inner", inner, "outer"),
+                ("outer", outer, "inner")):
+            if not getattr(function, f"uses_{variable}", True):
+                raise ValueError(
+                    f"the {name} function does not depend on the {variable} "
+                    "variable: there is no bilevel problem")
         self.inner, self.outer = inner, outer
         self.inner_dim, self.outer_dim = inner.inner_dim, inner.outer_dim
         self.inner_start = np.array(inner_start, dtype=float)

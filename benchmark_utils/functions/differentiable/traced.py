@@ -7,8 +7,10 @@ are. The code is kept on the disk, by what the equations are.
 import numpy as np
 
 from benchmark_utils.compiling import loops
+from benchmark_utils.compiling.cache import hash_of
 from benchmark_utils.compiling.indirect import keeping_alive
 from benchmark_utils.compiling.vectors import aligned_zeros
+from benchmark_utils.functions.differentiable import translate
 from benchmark_utils.functions.differentiable.equations import (
     Equations,
     NotTranslated,
@@ -83,7 +85,8 @@ class Traced:
             trace(_all_derivatives(penalty), z, x, z))
         self.project = project and Equations(trace(project, x))
         parts = [self.samples, self.penalty, self.project]
-        key = repr((p, d, [(a.shape, a.dtype.kind) for a in rows],
+        # An edit of what writes the code takes effect.
+        key = repr((hash_of([__file__, translate.__file__]), p, d, [(a.shape, a.dtype.kind) for a in rows],
                     jax.version.__version__, *(e and e.key() for e in parts)))
         self._n_work = 0
         self.library = loops.Library(key.encode(), [*NAMES, "space"],

@@ -223,7 +223,9 @@ class Translator:
         return place, apart
 
     def _read(self, tensor, index):
-        """An entry, or those of lanes."""
+        """An entry, or those of lanes; what has one place is all the same."""
+        index = tuple(0 if n == 1 else k
+                      for k, n in zip(index, tensor.shape, strict=True))
         key = (id(tensor), *(
             (id(k.start), k.width) if isinstance(k, Lanes) else
             k if isinstance(k, int) else id(k) for k in index))
@@ -488,12 +490,23 @@ class Translator:
         return self._parts(equation, parts)
 
     def _pad(self, equation, a, fill):
-        config = equation.params["padding_config"]
+        config = [tuple(map(int, axis))
+                  for axis in equation.params["padding_config"]]
+        lows = [low for low, _, _ in config]
         if any(low < 0 or high < 0 for low, high, _ in config):
-            raise NotTranslated("pad by less than nothing")
+            if any(within for _, _, within in config):
+                raise NotTranslated("pad by less than nothing within")
+            whole, cut = a, [max(0, -low) for low in lows]
+            a = Tensor(
+                [n + min(0, low) + min(0, high) for n, (low, high, _) in zip(
+                    a.shape, config, strict=True)], a.kind,
+                lambda index: self._read(whole, tuple(
+                    k + c if c else k
+                    for k, c in zip(index, cut, strict=True))), cost=a.cost)
+            lows = [max(0, low) for low in lows]
         return self._parts(
-            equation, [(a, [low for low, _, _ in config],
-                        [1 + within for _, _, within in config])], fill)
+            equation, [(a, lows, [1 + within for _, _, within in config])],
+            fill)
 
     # -- sums ---------------------------------------------------------------
     def _reduced(self, equation, a, start, combine):
@@ -553,9 +566,6 @@ class Translator:
     def _reduce_sum(self, equation, a):
         return self._reduced(equation, a, 0, lambda s, t: s + t)
 
-    def _reduce_prod(self, equation, a):
-        return self._reduced(equation, a, 1, lambda s, t: s * t)
-
     def _reduce_max(self, equation, a):
         lowest = -math.inf if a.kind == "f" else -2**63
         return self._reduced(equation, a, lowest, loops.maximum)
@@ -600,7 +610,7 @@ class Translator:
     def _argmin(self, equation, a):
         return self._argmax(equation, a, "<")
 
-    # -- products of matrices -------------------------------------------------
+    # -- products of matrices -----------------------------------------------
     def _dot_general(self, equation, a, b):
         (a_sums, b_sums), (a_batch, b_batch) = equation.params[
             "dimension_numbers"]
@@ -662,7 +672,8 @@ class Translator:
             return ("sum", sums[0]) if sums else None
         _, first, axes = min(candidates, key=lambda c: c[0])
         factor = factors[not first]
-        t, lane = factor.tensor, max(axes, key=lambda k: factor.tensor.shape[k])
+        t = factor.tensor
+        lane = max(axes, key=lambda k: t.shape[k])
         order = [k for k in range(len(t.shape)) if k != lane] + [lane]
         memory = self._allocate(t.shape, t.kind, order)
         self._loops(t.shape, lambda index: self._write(
@@ -801,7 +812,7 @@ class Translator:
 
         self._loops(equation.shape, body, lanes=False)
 
-    # -- places by indices -----------------------------------------------------
+    # -- places by indices --------------------------------------------------
     def _starts(self, maps, indices, shape, sizes, batch, mode):
         """Where a slice begins on each axis, and whether it is within."""
         targets, batched, batch_axes = maps
