@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmark_utils.compiling.compiled import jit
+from benchmark_utils.functions.differentiable import Differentiable
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.functions.multinomial import SparseMultinomialLogistic
 from benchmark_utils.methods.sampling import draw, make_sampler
@@ -68,6 +69,10 @@ def loss_in_jax(f, order, batch_size, dtype):
         return _in_batches(a[order], batch_size)
 
     weight = cut(np.full(n, scale)).astype(dtype)
+    if isinstance(f, Differentiable):
+        samples = [cut(a) for a in f.data]
+        return lambda z, x, i: f.weighted(
+            z, x, weight[i], tuple(a[i] for a in samples))
     y = cut(f.y)
     if isinstance(f, LogisticRegression):
         X = cut(f.X).astype(dtype)

@@ -13,6 +13,11 @@ from harness import make_problem, make_solver
 jax = pytest.importorskip("jax")
 from peers import InJax  # noqa: E402
 
+from benchmark_utils.functions.differentiable import (  # noqa: E402
+    Differentiable,
+)
+from benchmark_utils.problems.problem import BilevelProblem  # noqa: E402
+
 # Of datasets: parameters, and steps that are timed at once. Windows of ten
 # milliseconds: in shorter ones most of the time is the other's trace, its
 # threads that still wait and the caches that it has filled.
@@ -88,6 +93,77 @@ def test_step_against_jax(method, dataset, dtype, problem_of, batch_size,
             lambda: peer(next(pairs)), per=n, rounds=ROUNDS,
             limit=LIMITS.get((method, dataset, dtype))
             if batch_size == 64 else None)
+
+
+def _logistic(way):
+    def loss(z, x, a, y):
+        return jax.numpy.logaddexp(0.0, -y * (a @ z))
+
+    def penalty(z, x):
+        return jax.numpy.sum(jax.numpy.exp(x) * z**2) / 2
+
+    f = make_problem("simulated_logistic", n_train=20_000,
+                     n_validation=20_000, n_features=22, in_order=False)
+    start = f.inner_start, f.outer_start
+    return BilevelProblem(
+        Differentiable(loss, (f.inner.X, f.inner.y), *start, penalty,
+                       way=way),
+        Differentiable(loss, (f.outer.X, f.outer.y), *start, way=way), *start)
+
+
+def _hyper_representation(way):
+    problem = make_problem("hyper_representation", in_order=False)
+    start = problem.inner_start, problem.outer_start
+    m, K = problem.inner.n_hidden, problem.inner.n_outputs
+
+    def loss(z, x, a, y):
+        hidden = jax.numpy.tanh(x.reshape(m, -1) @ a)
+        scores = z.reshape(K, -1) @ jax.numpy.append(hidden, 1.0)
+        return jax.nn.logsumexp(scores) - scores[y]
+
+    def made(f):
+        return Differentiable(
+            loss, (f.X, f.y), *start,
+            lambda z, x: (f.ridge * z @ z + f.decay * x @ x) / 2, way=way)
+
+    return BilevelProblem(made(problem.inner), made(problem.outer), *start)
+
+
+# Problems from losses, steps that are timed at once, and what is aimed at.
+LOSSES = {
+    "logistic": (_logistic, 2000, 0.6),
+    "hyper_representation": (_hyper_representation, 400, 1.0),
+    "distillation": (lambda way: make_problem(
+        "distillation", in_order=False, way=way), 400, 1.0),
+}
+
+
+@pytest.mark.parametrize("way", ["traced", "callback"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_against_jax(name, way, batch_size, compare):
+    """The same loss in both, once in loops and once in ``lax.scan``."""
+    make, n, limit = LOSSES[name]
+    solver = make_solver("SOBA", make(way), batch_size=batch_size,
+                         step_size=STEP_SIZE)
+    solver.warm_up()
+    solver._reset()
+    peer = InJax(solver, "float64")
+    solver.start()
+
+    def advance(n):
+        solver.advance(n)
+        solver.t += n
+
+    advance(20)
+    peer(peer.draws(20))
+    for here, there in zip((solver.z, solver.v, solver.x), peer.point(),
+                           strict=True):
+        np.testing.assert_allclose(
+            here, there, rtol=1e-9, atol=1e-9 * np.max(np.abs(here)))
+    pairs = iter([peer.draws(n) for _ in range(ROUNDS + 2)])
+    compare(f"SOBA on losses of {name}, {way} / JAX", lambda: advance(n),
+            lambda: peer(next(pairs)), per=n, rounds=ROUNDS,
+            limit=limit if way == "traced" and batch_size == 64 else None)
 
 
 def test_saba_against_soba_on_mnist(problem_of, batch_size, compare):

@@ -19,7 +19,7 @@ ALLOWED = {
                  *(f"functions.{kind}" for kind in KINDS)],
     "plots": ["reporting"],
     "benchmark_utils/compiling": ["checks", "sources"],
-    "benchmark_utils/functions": ["checks", "compiling"],
+    "benchmark_utils/functions": ["checks", "compiling", "optional"],
     "benchmark_utils/problems": [
         "checks", "parameters", "sources",
         *(f"functions.{kind}" for kind in KINDS)],

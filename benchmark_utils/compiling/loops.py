@@ -321,9 +321,9 @@ class Code:
         self.builder = builder
 
     def integer(self, value):
-        if isinstance(value, int):
-            return Number(self.builder, ir.Constant(INTEGER, value))
-        return value
+        if isinstance(value, Number):
+            return value
+        return Number(self.builder, ir.Constant(INTEGER, int(value)))
 
     def constant(self, value, kind):
         value = {"f": float, "b": bool}.get(kind, int)(value)

@@ -269,3 +269,6 @@ def test_what_has_no_translation_is_called_instead(name, function, caplog):
     assert f.way == "callback"
     assert len(caplog.records) == 1
     assert re.search(f"({name})[a-z_]* has no translation", caplog.text)
+    # What is asked for by its name is that, or nothing.
+    with pytest.raises(ValueError, match=f"way='traced' .*({name})"):
+        Differentiable(loss, (a,), np.zeros(8), np.zeros(8), way="traced")

@@ -159,7 +159,7 @@ def traced(name, what, given, function, arguments, shape=()):
             f"real numbers of shape {shape}")
         raise ValueError(
             f"{what} is not valid: it returns "
-            f"{', '.join(str(a) for a in out) or 'nothing'}, and not "
+            f"{', '.join(map(_described, out)) or 'nothing'}, and not "
             f"{wanted}")
     again = trace()
     if _text(closed) != _text(again):
@@ -168,6 +168,10 @@ def traced(name, what, given, function, arguments, shape=()):
             "function; it may use random numbers or what changes outside "
             "of it: such numbers belong in data")
     return closed
+
+
+def _described(aval):
+    return str(aval.dtype) + (str(list(aval.shape)) if aval.shape else "")
 
 
 def _text(closed):

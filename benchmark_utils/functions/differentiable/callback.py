@@ -37,11 +37,6 @@ class Callbacks:
         x -> nearest feasible x.
     samples : tuple of arrays of n rows
     p, d, batch_size : int
-
-    Attributes
-    ----------
-    addresses : array of int64
-        In the order of ``NAMES``.
     """
 
     def __init__(self, functions, project, samples, p, d, batch_size):
@@ -72,7 +67,13 @@ class Callbacks:
                 self._compute(name, 0, size)
         self._functions = [
             CALLBACK(partial(self._call, name)) for name in NAMES]
-        self.addresses = keeping_alive(np.array([
+
+    def addresses(self):
+        """In the order of ``NAMES``; the array keeps this object alive.
+
+        This object does not have it: of arrays, Python finds no cycles.
+        """
+        return keeping_alive(np.array([
             ctypes.cast(function, ctypes.c_void_p).value
             for function in self._functions]), self)
 

@@ -28,7 +28,7 @@ from benchmark_utils.functions.differentiable.traced import (
 )
 from benchmark_utils.functions.oracles import bind
 
-WAYS = ("traced", "callback")
+WAYS = (None, "traced", "callback")
 # Numbers of 8 bytes in what is computed at once of a Hessian, and directions
 # of which its diagonal is estimated.
 _PIECE, _N_PROBES = 10**7, 32
@@ -55,9 +55,10 @@ class Differentiable:
         (z, x) -> number, counted once, whatever the batch.
     project : callable or {"nonnegative", "unit_interval"}, optional
         x -> nearest feasible x, in jax.numpy.
-    way : {"traced", "callback"}
+    way : {None, "traced", "callback"}
         How solvers compute it: by loops that are compiled from what JAX has
-        traced, or by calls of JAX. Both give the same numbers.
+        traced, or by calls of JAX. Both give the same numbers. None is the
+        first where there is a translation of all that the loss uses.
     name : str
         What the errors call the function.
 
@@ -67,18 +68,18 @@ class Differentiable:
         z and x, flat.
     uses_inner, uses_outer : bool
         Whether f depends on z, and on x.
-    way : str
-        As it is computed: "callback" where there is no other way.
+    way : {"traced", "callback"}
+        As it is computed.
 
     Raises
     ------
     ValueError
         If JAX is missing or too old, or an argument is not valid: which, and
-        where.
+        where; if what is to be traced has no translation.
     """
 
     def __init__(self, loss, data, z, x, penalty=None, project=None,
-                 way="traced", name="data"):
+                 way=None, name="data"):
         checks.one_of(*WAYS)("way", way)
         bad_input.needs_jax()
         self._made_of = (loss, data, z, x, penalty, project, way, name)
@@ -95,7 +96,7 @@ class Differentiable:
             self._samples = jax.device_put((
                 np.full(self.n_samples, 1 / self.n_samples), self.data))
         self._called = None
-        if way == "traced":
+        if way != "callback":
             self._trace()
         z, x = self.inner_start, self.outer_start
         bad_input.finite(name, self._call("losses", z, x),
@@ -139,10 +140,16 @@ class Differentiable:
             self._traced = Traced(
                 *self._parts, self.inner_dim, self.outer_dim,
                 [a[0] for a in self.data])
+            self.way = "traced"
         except NotTranslated as error:
-            checks.warn_once(
-                f"loss of {self.name}: {error} has no translation to loops; "
-                "solvers call JAX instead, at some 50 us a call")
+            reason = (f"loss of {self.name}: {error} has no translation to "
+                      "loops")
+            if self.way == "traced":
+                raise ValueError(
+                    f"way='traced' is not valid: {reason}; 'callback' is "
+                    "needed") from error
+            checks.warn_once(f"{reason}; solvers call JAX instead, at some "
+                             "50 us a call")
             self.way = "callback"
 
     def _call(self, name, *arguments):
@@ -242,7 +249,7 @@ class Differentiable:
             calls = Callbacks(
                 self._called, self.project, samples, self.inner_dim,
                 self.outer_dim, batch_size)
-            addresses, buffers = calls.addresses, np.zeros(1, np.int64)
+            addresses, buffers = calls.addresses(), np.zeros(1, np.int64)
         return bind(DifferentiableBatches(
             addresses, buffers, np.zeros(1), n, batch_size,
             -(-n // batch_size), np.zeros(1, np.int64)))

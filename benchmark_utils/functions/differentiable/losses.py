@@ -6,7 +6,11 @@ jax, jnp = Later("jax"), Later("jax.numpy")
 
 def in_double():
     """A context in which JAX has 64 bits; the user's setting stays."""
-    return jax.enable_x64(True)
+    try:
+        context = jax.enable_x64
+    except ImportError:  # Before JAX 0.8.
+        context = jax.experimental.enable_x64
+    return context(True)
 
 
 def on_flat(function, *variables):

@@ -86,8 +86,10 @@ class Traced:
         self.project = project and Equations(trace(project, x))
         parts = [self.samples, self.penalty, self.project]
         # An edit of what writes the code takes effect.
-        key = repr((hash_of([__file__, translate.__file__]), p, d, [(a.shape, a.dtype.kind) for a in rows],
-                    jax.version.__version__, *(e and e.key() for e in parts)))
+        key = repr((
+            hash_of([__file__, translate.__file__]), jax.version.__version__,
+            p, d, [(a.shape, a.dtype.kind) for a in rows],
+            *(e and e.key() for e in parts)))
         self._n_work = 0
         self.library = loops.Library(key.encode(), [*NAMES, "space"],
                                      self._write)
