@@ -74,7 +74,8 @@ def test_the_gradient_of_h_is_exact_and_not_zero(
         z, _ = solve_inner(problem.inner, point, problem.inner_start)
         return problem.outer.value(z, point)
 
-    slope = derivative(np.vectorize(h), 0.0, initial_step=0.05).df
+    slope = derivative(np.vectorize(h), 0.0, initial_step=0.05,
+                       tolerances={"rtol": 1e-8}).df
     size = np.linalg.norm(gradient) * np.linalg.norm(along)
     assert abs(slope - gradient @ along) < 1e-6 * size
     judged = metrics(problem, problem.inner_start, x)
