@@ -143,7 +143,8 @@ class InJax:
         self.state = z + 0, jnp.zeros_like(z), x + 0, jnp.zeros((), dtype)
         self.draws = Draws(solver)
         self.step = _STEPS[solver.name](
-            inner, outer, solver.step_size, solver.outer_ratio)
+            inner, outer, solver.step_size, solver.outer_ratio,
+            getattr(problem.inner, "feasible", None) or (lambda x: x))
         if solver.name == "SABA":
             self.state += _tables(
                 inner, outer, *self.state[:3], solver.G.n_batches,
@@ -172,13 +173,13 @@ def _terms(inner, outer, z, v, x, i, j):
     return g, Hv, Cv, *jax.grad(outer, (0, 1))(z, x, j)
 
 
-def _soba(inner, outer, step_size, outer_ratio):
+def _soba(inner, outer, step_size, outer_ratio, project):
     def step(state, pair):
         z, v, x, t = state
         g, Hv, Cv, f1, f2 = _terms(inner, outer, z, v, x, *pair)
         rho = step_size / jnp.sqrt(t + 1)
         return (z - rho * g, v - rho * (Hv + f1),
-                x - rho / outer_ratio * (Cv + f2), t + 1), None
+                project(x - rho / outer_ratio * (Cv + f2)), t + 1), None
 
     return step
 
@@ -196,7 +197,7 @@ def _tables(inner, outer, z, v, x, n_inner, n_outer):
     return tables, tuple(table.mean(0) for table in tables)
 
 
-def _saba(inner, outer, step_size, outer_ratio):
+def _saba(inner, outer, step_size, outer_ratio, project):
     def step(state, pair):
         z, v, x, t, tables, averages = state
         i, j = pair
@@ -210,7 +211,7 @@ def _saba(inner, outer, step_size, outer_ratio):
             new_averages.append(average + change / len(table))
         g, Hv, Cv, f1, f2 = estimates
         return (z - step_size * g, v - step_size * (Hv + f1),
-                x - step_size / outer_ratio * (Cv + f2), t + 1,
+                project(x - step_size / outer_ratio * (Cv + f2)), t + 1,
                 tuple(new_tables), tuple(new_averages)), None
 
     return step

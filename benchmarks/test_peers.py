@@ -133,8 +133,11 @@ def _hyper_representation(way):
 LOSSES = {
     "logistic": (_logistic, 2000, 0.6),
     "hyper_representation": (_hyper_representation, 400, 1.0),
-    "distillation": (lambda way: make_problem(
-        "distillation", in_order=False, way=way), 400, 1.0),
+    **{name: (lambda way, name=name: make_problem(
+        name, in_order=False, way=way), n, 1.0)
+       for name, n in {
+           "distillation": 400, "meta_learning": 400, "coreset": 1000,
+           "loss_weighting": 1000, "denoising": 50}.items()},
 }
 
 

@@ -2,6 +2,7 @@ import numpy as np
 from scipy.optimize import Bounds, minimize
 
 from benchmark_utils import checks
+from benchmark_utils.methods.boxes import is_box
 from benchmark_utils.methods.exact_oracles import ExactOracles, one_thread
 from benchmark_utils.methods.solver import BilevelSolver
 
@@ -15,7 +16,8 @@ class Solver(BilevelSolver):
     SciPy's L-BFGS-B minimises h by its implicit gradient. The inner problem
     is solved by a trust-region Newton method and the adjoint system by
     conjugate gradient, both warm-started and to a fixed tolerance. The bounds
-    are the projections of points far outside: the feasible set must be a box.
+    are the projections of points far outside: where the feasible set is no
+    box, the problem is skipped.
 
     The callback comes after each accepted iteration, not after each trial of
     the line search. Where the line search finds no decrease, it starts again
@@ -43,6 +45,13 @@ class Solver(BilevelSolver):
         "tolerance": checks.positive,
         "memory": checks.n_pairs,
     }
+
+    def skip(self, problem):
+        """Why it does not run: its steps would leave the feasible set."""
+        if is_box(problem.inner.project, problem.outer_start):
+            return False, None
+        return True, (f"{self.name} needs bounds on each entry of x alone, "
+                      "and the feasible set of this problem is no box")
 
     def start(self):
         self.exact = ExactOracles(self.G, self.F, self.z)

@@ -10,7 +10,7 @@
 - ``linear_systems``, ``subspaces``: the adjoint variable, by Neumann series,
   by conjugate gradient, in a Krylov space;
 - ``exact_oracles``, ``quasi_newton``, ``black_box``: h and its gradient by
-  SciPy's solvers;
+  SciPy's solvers; ``boxes``: whether these can keep to the feasible set;
 - ``adaptive_step``, ``error_bounds``: what to do where both are inexact.
 
 Nothing here knows of a kind of function: ``functions.oracles`` is the door.

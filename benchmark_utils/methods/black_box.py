@@ -5,6 +5,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.functions.oracles import project
+from benchmark_utils.methods.boxes import is_box
 from benchmark_utils.methods.exact_oracles import ExactOracles
 from benchmark_utils.methods.solver import BilevelSolver
 
@@ -46,7 +47,8 @@ class BlackBoxSolver(BilevelSolver):
     Attributes
     ----------
     low, high : array of float64, shape (d,)
-        The feasible part of ``box``, widened where the start is outside.
+        The feasible part of ``box``, widened where the start is outside. Of
+        a feasible set that is no box, all of it: trials are projected.
     """
 
     parameters = {"box": [(-10.0, 10.0)], "tolerance": [1e-6]}
@@ -70,11 +72,12 @@ class BlackBoxSolver(BilevelSolver):
     def start(self):
         self.exact = ExactOracles(self.G, self.F, self.z)
         self.best = np.inf
-        # Of a box of feasible points, the projections of the two corners
-        # span the part that lies in the given box.
         low, high = (np.full_like(self.x, bound) for bound in self.box)
-        project(self.G, low)
-        project(self.G, high)
+        if is_box(self.problem.inner.project, self.x):
+            # Of a box of feasible points, the projections of the two corners
+            # span the part that lies in the given box.
+            project(self.G, low)
+            project(self.G, high)
         self.low = np.minimum(low, self.x)
         self.high = np.maximum(high, self.x)
 

@@ -1,4 +1,4 @@
-"""Images of handwritten digits, each set in three parts: read and checked."""
+"""Images of handwritten digits: in three parts, or in tasks of a few."""
 import numpy as np
 from sklearn.datasets import fetch_openml, load_digits
 
@@ -47,6 +47,46 @@ def digits(n_train, n_validation, rng):
     end = n_train + n_validation
     return [(X[rows], y[rows]) for rows in (
         order[:n_train], order[n_train:end], order[end:])]
+
+
+def tasks(rng, n_tasks, n_shots, n_query, classes, n_ways):
+    """Few-shot classification of the digits of scikit-learn.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_tasks : int
+    n_shots, n_query : int
+        Support and query samples of each class of a task, all different.
+    classes : array of int
+        Those that the classes of a task are drawn from.
+    n_ways : int
+        Classes of a task.
+
+    Returns
+    -------
+    list of four arrays
+        Images (n_tasks, n_ways n_shots, 65), from -0.5 to 0.5 and with a
+        constant 1, and their classes (n_tasks, n_ways n_shots, n_ways), as
+        0 and 1; then the same of query samples.
+
+    Raises
+    ------
+    ValueError
+        If a class has not so many images.
+    """
+    X, y = load_digits(return_X_y=True)
+    X = np.column_stack([X / 16.0 - 0.5, np.ones(len(X))])
+    checks.int_between(1, np.bincount(y).min() - n_query)("n_shots", n_shots)
+    rows = np.array([[
+        rng.choice(np.flatnonzero(y == c), n_shots + n_query, replace=False)
+        for c in rng.choice(classes, n_ways, replace=False)]
+        for _ in range(n_tasks)])
+    parts = rows[:, :, :n_shots], rows[:, :, n_shots:]
+    return [array for part in parts for array in (
+        X[part.reshape(n_tasks, -1)],
+        np.tile(np.repeat(np.eye(n_ways), part.shape[2], axis=0),
+                (n_tasks, 1, 1)))]
 
 
 def mnist(n_train, n_validation, download, name, rng):

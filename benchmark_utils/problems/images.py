@@ -1,5 +1,6 @@
 """Data hyper-cleaning: the problem that datasets of images share."""
 import numpy as np
+from sklearn.decomposition import PCA
 
 from benchmark_utils import checks
 from benchmark_utils.problems.multiclass import multinomial_problem
@@ -66,3 +67,49 @@ def cleaning_problem(train, validation, test, ratio, ridge, n_classes, rng):
         scaled, (train, validation, test), strict=True)]
     return multinomial_problem(
         *parts, n_classes, "weights", ratio, ridge, rng)
+
+
+def principal_components(n_components, train, *others):
+    """Images in few features: their main directions on the training data.
+
+    Parameters
+    ----------
+    n_components : int
+    train, *others : array, shape (n, p)
+
+    Returns
+    -------
+    list of array of float64, shape (n, n_components + 1)
+        Scaled, with a constant feature, as by ``scale_features``.
+
+    Raises
+    ------
+    ValueError
+        If there are not so many.
+    """
+    checks.int_between(1, min(train.shape))("n_components", n_components)
+    basis = PCA(n_components, svd_solver="full").fit(train)
+    return scale_features(*(basis.transform(X) for X in (train, *others)))
+
+
+def has_all_classes(what, y, n_classes, least=1):
+    """Check that each class has samples enough.
+
+    Parameters
+    ----------
+    what : str
+        The parameter and its value, as "n_train=3".
+    y : array of int, shape (n,)
+    n_classes, least : int
+        Classes, and samples of each.
+
+    Raises
+    ------
+    ValueError
+    """
+    rare = np.flatnonzero(np.bincount(y, minlength=n_classes) < least)
+    if rare.size:
+        raise ValueError(
+            f"{what} is not valid: with this seed, {rare.size} of "
+            f"{n_classes} classes, such as {rare[0]}, have less than "
+            f"{least} samples; more are needed")
