@@ -37,7 +37,7 @@ class Solver(BilevelSolver):
         "batch_size": [64],
         "eval_freq": [256],
     }
-    grid = {"beta": [0.5, 0.9]}
+    search_space = {"beta": [0.5, 0.9]}
 
     constraints = {**BilevelSolver.constraints,
                    "beta": checks.in_unit_interval}

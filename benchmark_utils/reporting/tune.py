@@ -42,8 +42,6 @@ from benchmark_utils.reporting.spaces import Space
 from benchmark_utils.reporting.styles import order
 from benchmark_utils.reporting.suite import ROOT, Dataset, methods
 
-#: Shares of the configurations, of which each has a space half as wide.
-SHARES = (0.5, 0.25, 0.25)
 #: Of the time of a comparison: of a run of the search, and of the next round.
 SEARCH, HALVING = 0.1, 0.5
 RULES = ("configurations", "survivors", "finalists", "repetitions",
@@ -91,9 +89,10 @@ class Tuning:
         """
         options, seconds = self.options, self.options.max_seconds
         best, searched = {}, []
-        for k, share in enumerate(SHARES):
-            entries = self._points(
-                max(1, round(share * options.configurations)), best, k)
+        quarter = options.configurations // 4
+        for k, n in enumerate(
+                (options.configurations - 2 * quarter, quarter, quarter)):
+            entries = self._points(n, best, k)
             if entries:
                 searched.append(self._stage(
                     f"search-{k + 1}", entries, SEARCH * seconds, 1, 0))
