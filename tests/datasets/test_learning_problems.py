@@ -240,7 +240,7 @@ def test_soba_keeps_to_the_budget(problem_of):
 @pytest.mark.parametrize("name, solver, parameters, n", [
     ("meta_learning", "SOBA", {"batch_size": 10, "step_size": 0.3}, 3000),
     ("meta_learning", "AID-GD", {"step_size": 1.0}, 300),
-    ("coreset", "SOBA", {"batch_size": 32, "outer_ratio": 0.1}, 3000),
+    ("coreset", "SOBA", {"batch_size": 32, "outer_ratio": 30.0}, 3000),
     ("coreset", "MAID", {}, 100),
     ("loss_weighting", "SOBA", {"batch_size": 16, "outer_ratio": 0.1}, 3000),
     ("loss_weighting", "L-BFGS", {}, 20),
