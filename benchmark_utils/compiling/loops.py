@@ -1,7 +1,8 @@
 """C functions of loops over vectors, written in LLVM without Numba.
 
 Numba would take a minute for code of this kind, nearly all of it for types
-and for making vectors of loops. Here both are known beforehand.
+and for making vectors of loops. Here both are known beforehand. More than 400
+lines, as what writes a loop, its numbers and its memory share one builder.
 """
 import contextlib
 import hashlib

@@ -3,6 +3,7 @@
 What is entry by entry is an expression, which is computed where it is used;
 what several things use is stored once, in one loop with what has the same
 shape. Products, sums and what is placed by indices are loops of their own.
+Each primitive has its own lines, which makes more than 400 lines of them all.
 In memory the axis of samples is the first one, and the last of the others has
 consecutive places.
 """
