@@ -11,7 +11,7 @@ from benchmark_utils.functions.logistic import (
 from benchmark_utils.functions.multinomial import (
     MultinomialLogistic,
     SparseMultinomialLogistic,
-    dense,
+    principal,
 )
 
 
@@ -73,7 +73,7 @@ def test_products_in_single_precision(kind, size, rng):
 @pytest.mark.parametrize("outer", ["weights", "class", "scalar"])
 def test_preconditioner(outer, rng, monkeypatch):
     """Near the inverse, symmetric, and nearer than the diagonal."""
-    monkeypatch.setattr(dense, "_MAX_BLOCK", 80)
+    monkeypatch.setattr(principal, "MAX_BLOCK", 80)
     X = features(rng, 300, 15)
     f = MultinomialLogistic(
         X, rng.integers(10, size=300), 10, outer, ridge=0.001)
