@@ -14,10 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("jax")
+# Modules that are patched are those of the imports here: benchopt loads them
+# anew for each of its objects.
+from benchmark_utils import reference  # noqa: E402
 from benchmark_utils.functions import oracles  # noqa: E402
 from benchmark_utils.functions.derivatives import check_function  # noqa: E402
 from benchmark_utils.functions.differentiable import (  # noqa: E402
     Differentiable,
+    function,
     jax,
     jnp,
 )
@@ -146,12 +150,11 @@ def test_hessian_is_formed_in_pieces(monkeypatch, rng):
     f = logistic_function()
     z, x = rng.standard_normal((2, 5))
     _, whole = f.grad_hessian(z, x)
-    monkeypatch.setattr(
-        "benchmark_utils.functions.differentiable.function._PIECE", 1000)
+    monkeypatch.setattr(function, "_PIECE", 1000)
     np.testing.assert_allclose(f.grad_hessian(z, x)[1], whole, rtol=1e-13)
     # Newton's method with products alone, and with the whole Hessian.
     expected, _ = solve_inner(f, x, z)
-    monkeypatch.setattr("benchmark_utils.reference.MAX_EXACT_DIM", 1)
+    monkeypatch.setattr(reference, "MAX_EXACT_DIM", 1)
     found, _ = solve_inner(f, x, z)
     np.testing.assert_allclose(found, expected, atol=1e-8)
 
@@ -230,9 +233,7 @@ def test_callbacks_live_as_long_as_the_function(monkeypatch):
             super().__init__(*arguments)
             made.append(weakref.ref(self))
 
-    monkeypatch.setattr(
-        "benchmark_utils.functions.differentiable.function.Callbacks",
-        Watched)
+    monkeypatch.setattr(function, "Callbacks", Watched)
     B = logistic_function().batches(8)
     gc.collect()
     z, x, out = np.zeros((3, 5))

@@ -6,7 +6,12 @@ import warnings
 import numpy as np
 import pytest
 
-from benchmark_utils.functions.differentiable import Differentiable, jax, jnp
+from benchmark_utils.functions.differentiable import (
+    Differentiable,
+    bad_input,
+    jax,
+    jnp,
+)
 from benchmark_utils.problems.problem import BilevelProblem
 
 A, Y, ZERO = np.ones((6, 3)), np.ones(6), np.zeros(3)
@@ -106,8 +111,7 @@ def test_an_old_jax_and_none(monkeypatch):
         def __getattr__(self, name):
             raise ImportError("No module named 'jax'")
 
-    monkeypatch.setattr(
-        "benchmark_utils.functions.differentiable.bad_input.jax", Missing())
+    monkeypatch.setattr(bad_input, "jax", Missing())
     with pytest.raises(ValueError, match="cannot be imported .* pip install"):
         make()
 
