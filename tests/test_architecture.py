@@ -167,6 +167,6 @@ def test_a_long_file_says_why():
         for folder in ("benchmark_utils", "solvers", "plots", "datasets")
         for file in files_of(folder)
         if len(file.read_text().splitlines()) > MOST_LINES
-        and f"{MOST_LINES} lines" not in (
-            ast.get_docstring(ast.parse(file.read_text())) or "")}
+        and f"{MOST_LINES} lines" not in " ".join((
+            ast.get_docstring(ast.parse(file.read_text())) or "").split())}
     assert not long
