@@ -42,8 +42,8 @@ points = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 def run_criterion(norms):
     return BudgetCriterion().check_convergence([
-        {"objective_grad_norm": norm, "time": 0.0, "p_obj_max_seconds": 1}
-        for norm in norms])[0]
+        {"objective_grad_norm": norm, "objective_value": 1.0, "time": 0.0,
+         "p_obj_max_seconds": 1} for norm in norms])[0]
 
 
 @settings(max_examples=60, deadline=None)
