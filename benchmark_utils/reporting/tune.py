@@ -186,9 +186,18 @@ class Tuning:
 
     def table(self):
         """Results of the search, for the plots of what is sensitive."""
-        return pd.concat([df for stage, df in self.stages if len(df)
-                          and stage.name.startswith("search")],
-                         ignore_index=True)
+        searched = [(stage, df) for stage, df in self.stages
+                    if stage.name.startswith("search")]
+        table = pd.concat([df for _, df in searched if len(df)],
+                          ignore_index=True)
+        # Also of rounds in which all diverged, which have no rows.
+        known = set(table["solver_name"])
+        lost = [name for stage, _ in searched
+                for name, end in stage.ends.items()
+                if end == "diverged" and name not in known]
+        table[tables.DIVERGED] = pd.Series(
+            [json.dumps(lost)] + [None] * (len(table) - 1), dtype=object)
+        return table
 
     def lines(self, chosen):
         """A line for each method, on how it was chosen, and indented ones."""
