@@ -202,7 +202,7 @@ def test_tune_says_that_there_is_no_data(capsys, tmp_path):
 
 
 def test_a_stage_is_of_its_data_and_settings(tmp_path):
-    options = Namespace(timeout=None)
+    options = Namespace(timeout=None, n_jobs=None, parallel_config=None)
 
     def stem(typed, seconds=1.0, repetitions=2, seed=0, memory=5):
         entries = has.configurations({"solver": [
