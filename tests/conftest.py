@@ -1,7 +1,9 @@
-"""Fixtures: small problems."""
+"""Fixtures: small problems, a finished run, a browser."""
+import shutil
+
 import numpy as np
 import pytest
-from harness import copy_suite, make_problem, run
+from harness import copy_suite, listen, make_problem, run
 
 
 @pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
@@ -65,3 +67,29 @@ def finished_run(tmp_path_factory):
         suite, LIBSVMDATA_HOME=str(folder / "empty"),
         http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
     return suite, code, text
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium: one a process, as playwright's loop cannot be started twice.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    executable = next(filter(None, map(shutil.which, (
+        "chromium", "chromium-browser", "google-chrome"))), None)
+    if executable is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=executable,
+            args=["--no-sandbox", "--disable-gpu", "--disable-extensions",
+                  "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """A tab of a window as on a desk."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    yield listen(context)
+    context.close()

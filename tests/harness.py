@@ -128,3 +128,13 @@ def run(command, cwd=ROOT, **environment):
         [sys.executable, *command], cwd=cwd, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
     return done.returncode, done.stdout
+
+
+def listen(context):
+    """A tab that gathers in `errors` what fails on its page."""
+    tab = context.new_page()
+    tab.errors = []
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.on("console", lambda message: tab.errors.append(message.text)
+           if message.type == "error" else None)
+    return tab

@@ -1,16 +1,11 @@
 """The dashboard in a real browser: curves are drawn, no script fails."""
-import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmark_utils.reporting import styles, views
 
-playwright = pytest.importorskip("playwright.sync_api")
 plotly = pytest.importorskip("plotly")
-
-BROWSER = next(filter(None, map(shutil.which, (
-    "chromium", "chromium-browser", "google-chrome"))), None)
 
 # The page loads these from the network, which a test does not have. plotly
 # comes with its Python package; of the two small libraries the page needs
@@ -43,9 +38,7 @@ window.anime = Object.assign(() => chain, {timeline: () => chain});
 
 
 @pytest.fixture
-def page(finished_run):
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine")
+def page(finished_run, tab):
     html = next(f for f in (finished_run[0] / "outputs").glob("*.html")
                 if "benchopt_run" in f.name)
     plotly_js = Path(plotly.__file__).parent / "package_data/plotly.min.js"
@@ -62,20 +55,9 @@ def page(finished_run):
         else:
             route.fulfill(body="")
 
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=BROWSER,
-            args=["--no-sandbox", "--disable-gpu", "--disable-extensions",
-                  "--disable-background-networking"])
-        tab = browser.new_page(viewport={"width": 1400, "height": 1000})
-        tab.errors = []
-        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
-        tab.on("console", lambda message: tab.errors.append(message.text)
-               if message.type == "error" else None)
-        tab.route("**/*", serve)
-        tab.goto(html.as_uri())
-        yield tab
-        browser.close()
+    tab.route("**/*", serve)
+    tab.goto(html.as_uri())
+    return tab
 
 
 def choose(page, kind, **options):

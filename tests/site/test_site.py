@@ -1,14 +1,13 @@
 """The site: built without a network, and read in a real browser."""
 import re
-import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from harness import DATASETS, ROOT, SOLVERS, run
+from harness import DATASETS, ROOT, SOLVERS, listen, run
 
 pytest.importorskip("sphinx")
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
 from docs.site import markdown, methods, sources  # noqa: E402
 from docs.site.results import slug  # noqa: E402
@@ -16,8 +15,6 @@ from docs.site.results import slug  # noqa: E402
 # One build for all tests, and thus in one process.
 pytestmark = pytest.mark.xdist_group("site")
 
-BROWSER = next(filter(None, map(shutil.which, (
-    "chromium", "chromium-browser", "google-chrome"))), None)
 METHODS = sorted(set(SOLVERS) - {"Template"})
 OFFLINE = {f"{scheme}_proxy": "http://127.0.0.1:9"
            for scheme in ("http", "https")}
@@ -34,30 +31,13 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
-def browser():
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=BROWSER,
-            args=["--no-sandbox", "--disable-gpu", "--disable-extensions",
-                  "--disable-background-networking"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def tab(browser, request):
     """A tab of a width and a colour scheme, which gathers what fails."""
     width, scheme = getattr(request, "param", (1280, "light"))
     context = browser.new_context(
         viewport={"width": width, "height": 850}, color_scheme=scheme)
-    tab = context.new_page()
-    tab.errors = []
-    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
-    tab.on("console", lambda message: tab.errors.append(message.text)
-           if message.type == "error" else None)
+    tab = listen(context)
     # A page that asks for a network has an error, too.
     tab.on("requestfailed", lambda asked: tab.errors.append(asked.url))
     tab.on("request", lambda asked: tab.errors.append(asked.url)
