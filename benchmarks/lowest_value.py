@@ -3,11 +3,14 @@
     python benchmarks/lowest_value.py ijcnn1 [--starts 60]
     python benchmarks/lowest_value.py hyper_representation --spread 0.3
     python benchmarks/lowest_value.py digits --spread 1 --boxes 10 15 20 30
+    python benchmarks/lowest_value.py digits --boxes 10 15 20 --seeds 1 2 3
 
 h is not convex: L-BFGS-B on h, with exact gradients, from the start of the
 problem and from other points, prints each new lowest value. The last one is
 what ``references.yml`` holds.
 
+- ``--seeds`` are those of ``benchopt run``, 0 by default: 1, 2 and 3 are the
+  starts of a comparison.
 - Log-penalties are drawn in a box, and stay in a larger one.
 - With ``--spread``, points are drawn around the start, and nothing is bounded.
 - With ``--boxes``, x stays in [-B, B] for each B in turn, and what is at a
@@ -52,17 +55,8 @@ def descend(problem, x, bounds):
     return result.fun, result.x
 
 
-def main():
-    """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset", help="as after -d in benchopt")
-    parser.add_argument("--starts", type=int, default=60)
-    parser.add_argument("--spread", type=float, help="standard deviation")
-    parser.add_argument("--boxes", type=float, nargs="+", default=[],
-                        metavar="B", help="growing bounds of the entries of x")
-    options = parser.parse_args()
-    name, _, parameters = _extract_options(options.dataset)
-    problem = make_problem(name, in_order=False, **parameters)
+def lowest(problem, options):
+    """Print each new lowest value of descents from several starts."""
     rng = np.random.default_rng(0)
     lowest = np.inf
     values = []
@@ -87,6 +81,24 @@ def main():
                   f"{np.max(x):.3g}", flush=True)
     near = sum(h - lowest < 1e-6 for h in values)
     print(f"{near} of {options.starts} starts end within 1e-6 of the lowest")
+
+
+def main():
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset", help="as after -d in benchopt")
+    parser.add_argument("--starts", type=int, default=60)
+    parser.add_argument("--spread", type=float, help="standard deviation")
+    parser.add_argument("--boxes", type=float, nargs="+", default=[],
+                        metavar="B", help="growing bounds of the entries of x")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0],
+                        metavar="K", help="of the start and what is drawn")
+    options = parser.parse_args()
+    name, _, parameters = _extract_options(options.dataset)
+    for seed in options.seeds:
+        problem = make_problem(name, seed, in_order=False, **parameters)
+        print(f"seed {seed}")
+        lowest(problem, options)
 
 
 if __name__ == "__main__":
