@@ -3,7 +3,12 @@ from pathlib import Path
 
 from benchopt.utils.parametrized_name_mixin import is_matched
 
-from benchmark_utils.reporting.configs import read_config, seeds_of, time_in
+from benchmark_utils.reporting.configs import (
+    machines_of,
+    read_config,
+    seeds_of,
+    time_in,
+)
 from benchmark_utils.reporting.styles import order
 from benchmark_utils.reporting.suite import (
     ROOT,
@@ -37,6 +42,8 @@ class Chosen:
         ``max_seconds`` of the first of the files, where it has that.
     seeds : list of int
         On which the parameters were chosen.
+    machines : dict of {str: str}
+        From methods to where that was, as far as files say.
 
     Raises
     ------
@@ -78,6 +85,9 @@ class Chosen:
         self.seeds = sorted({
             seed for name in names if not defaults
             for seed in seeds_of(self.sources[name])})
+        self.machines = {} if defaults else {
+            name: machine for name in names for machine in [
+                machines_of(self.sources[name]).get(name)] if machine}
 
     @staticmethod
     def _known(dataset):

@@ -30,6 +30,7 @@ from benchopt.results.parquet import to_parquet
 from benchopt.utils.parametrized_name_mixin import is_matched
 
 from benchmark_utils.reporting import (
+    conditions,
     figures,
     files,
     markup,
@@ -175,7 +176,7 @@ class Comparison:
             ("Of several machines or versions",
              [f"{k}: {v}" for k, v in self.different.items()]),
             ("Not compared", self.lost),
-        ] if names]
+        ] if names] + conditions.notes(self.table)
 
 
 def add_options(parser):
@@ -333,6 +334,8 @@ def _run(options, own, dataset, chosen, folder):
             text for stage in stages for text in stage.unusual()):
         note(text)
     df = pd.concat([df for df in found if len(df)], ignore_index=True)
+    df[conditions.TUNED_ON] = df["solver_name"].map(
+        lambda name: chosen.machines.get(tables.method_of(name)))
     ends = [(name, end or "no end") for stage in stages
             for name, end in stage.ends.items()]
     return Comparison(

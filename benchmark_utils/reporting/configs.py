@@ -237,6 +237,28 @@ def read_config(file):
     return config
 
 
+def machines_of(file):
+    """Machines on which ``tune`` has chosen what is in a config file.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    dict of {str: str}
+        By method, of those of which the file says it.
+    """
+    found, method = {}, None
+    for line in Path(file).read_text(encoding="utf-8").splitlines():
+        said = re.match(r"# (\S[^:]*): ", line)
+        method = said[1] if said else method
+        machine = re.search(r"^#.*\bmachine = ([^,]+)", line)
+        if machine and method:
+            found[method] = machine[1].strip()
+    return found
+
+
 def seeds_of(file):
     """Seeds on which ``tune`` has chosen what is in a config file.
 

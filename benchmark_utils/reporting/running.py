@@ -25,7 +25,14 @@ from benchopt.results import read_results
 from benchopt.results.parquet import to_parquet
 
 from benchmark_utils import SOURCE_HASH
-from benchmark_utils.reporting import cluster, files, killed, record, tables
+from benchmark_utils.reporting import (
+    cluster,
+    conditions,
+    files,
+    killed,
+    record,
+    tables,
+)
 from benchmark_utils.reporting.commands import at_least_one, note
 from benchmark_utils.reporting.killed import KILLED, MOST_KILLED
 from benchmark_utils.reporting.suite import ROOT, digest
@@ -330,6 +337,7 @@ class Stage:
         df[tables.ASKED] = self.repetitions
         df = df.assign(**record.columns())
         df["runs-jobs"] = self.options.n_jobs or 1
+        df[conditions.LOAD] = conditions.load()
         df[tables.DIVERGED] = pd.Series(
             [json.dumps(lost)] + [None] * (len(df) - 1), index=df.index)
         with files.replacing(self.parquet) as whole:

@@ -29,7 +29,14 @@ import pandas as pd
 from benchopt.results import read_results
 from benchopt.results.parquet import to_parquet
 
-from benchmark_utils.reporting import files, record, running, seeds, tables
+from benchmark_utils.reporting import (
+    conditions,
+    files,
+    record,
+    running,
+    seeds,
+    tables,
+)
 from benchmark_utils.reporting.commands import (
     at_least_one,
     note,
@@ -308,6 +315,7 @@ def _tune(options):
     best = tuning.run()
     lines = list(tuning.lines(best))
     rules = {**{name: getattr(options, name) for name in RULES},
+             "machine": conditions.machine_of(record.machine()),
              "seeds": seeds.of_tuning(options.seed)}
     said = "    " + ", ".join(f"{k} = {v}" for k, v in rules.items())
     with files.locked(output):
