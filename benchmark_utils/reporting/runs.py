@@ -1,8 +1,10 @@
 """Runs on one problem: curves, their medians, the best configurations."""
 import json
 import weakref
+from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from benchmark_utils.reporting import references, tables
 from benchmark_utils.reporting.curves import (
@@ -293,12 +295,13 @@ class Problem:
         return {method: configuration
                 for method, (_, configuration) in best.items()}
 
-    @property
+    @cached_property
     def start(self):
-        """Columns of the first evaluation of a run, or None."""
-        return next((
+        """Columns of the first evaluation, medians over runs, or None."""
+        first = pd.DataFrame([
             {column: values[0] for column, values in curve.items()}
-            for c in self.configurations for curve in c.curves), None)
+            for c in self.configurations for curve in c.curves])
+        return first.median().to_dict() if len(first) else None
 
     def read_early(self, best):
         """Methods whose last evaluation is not at the end of the time.

@@ -1,0 +1,120 @@
+"""What comparisons say, on the pages."""
+import json
+import re
+import sys
+
+import pandas as pd
+import pytest
+from harness import ROOT
+
+pytest.importorskip("sphinx")
+sys.path.insert(0, str(ROOT / "tests" / "reporting"))
+
+from handmade import OBJECTIVE, SABA, SHORT, A, table  # noqa: E402
+
+from benchmark_utils.reporting import protocol, record  # noqa: E402
+from benchmark_utils.reporting.compare import Comparison  # noqa: E402
+from docs.site import publish  # noqa: E402
+
+MARKS = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in (
+    "overview", "families", "gaps", "poster", "defaults"))
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    """A suite with pages, without results."""
+    for folder in ("docs", "results", "configs"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(publish, "DOCS", tmp_path / "docs")
+    (tmp_path / "docs" / "results.md").write_text(f"# All\n{MARKS}")
+    return tmp_path
+
+
+def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL):
+    """A folder as compare writes it, of five runs each of two methods."""
+    df = pd.concat([table(
+        {(method, k): [*SHORT, (1.9, end + k)] for k in range(5)
+         for method, end in ((A, 2 * low), (SABA, low))},
+        dataset=f"{name}[n=1]", seed=seed, gap=0.5, p_obj_max_seconds=2.0,
+        **{protocol.COLUMN: number}) for seed in (1, 2, 3)],
+        ignore_index=True)
+    folder = suite / "outputs" / name
+    folder.mkdir(parents=True)
+    config = suite / "outputs" / "best.yml"
+    config.write_text("solver: [SOBA]\n")
+    Comparison(df, f"{name}[n=1]", OBJECTIVE, folder, {
+        "seeds": {"of the comparison": [1, 2, 3]},
+        "sources": {"SOBA": "outputs/best.yml"},
+        "config": {"dataset": [f"{name}[n=1]"]},
+        "runs": [{"seconds": 90, "machine after": record.machine()}],
+        "code": {"git": {"commit": "a" * 40, "changed": changed}},
+    }).write(with_dashboard=False)
+    return folder
+
+
+def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
+    publish.main([str(compared(suite, name)) for name in ("d", "e")])
+    assert {f.name for f in (suite / "results").iterdir()} == {
+        "d.parquet", "d.json", "e.parquet", "e.json"}
+    assert (suite / "configs" / "d.yml").exists()
+    page = suite / "docs" / "d.md"
+    text = page.read_text()
+    assert "2 methods, 2 s of their own time each, 15 runs: 3 starts" in text
+    assert "| SABA |" in text and "the lowest median is that of SABA" in text
+    assert (suite / "docs" / "d.svg").exists()
+    whole = (suite / "docs" / "results.md").read_text()
+    assert re.search(r"^\| SABA \| 1 .*\| 1\.0 \|", whole, re.MULTILINE)
+    assert "SABA on 2 of 2 problems" in whole
+    # A sentence of a reader stays, what was generated is made anew.
+    page.write_text(text.replace("## Table", "It is flat.\n\n## Table")
+                    .replace("2 methods", "99 methods"))
+    publish.main([])
+    assert page.read_text() == text.replace(
+        "## Table", "It is flat.\n\n## Table")
+
+
+def test_defaults_are_a_table_of_their_own(suite):
+    for name in ("d", "e"):
+        folder = compared(suite, name)
+        other = folder.rename(f"{folder}_defaults")
+        (other / f"{name}.parquet").rename(other / f"{other.name}.parquet")
+        publish.take(other)
+    publish.write_pages()
+    assert not (suite / "docs" / "d.md").exists()
+    text = (suite / "docs" / "results.md").read_text()
+    overview, defaults = (text.partition(f"<!-- {name} -->")[2].partition(
+        "<!-- /")[0] for name in ("overview", "defaults"))
+    assert "SABA" in defaults and "SABA" not in overview
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"changed": True}, "differs from a commit"),
+    ({"number": 1}, "rules of before"), (None, "that compare has written")])
+def test_what_is_no_result_is_refused(suite, capsys, change, message):
+    folder = suite if change is None else compared(suite, "d", **change)
+    with pytest.raises(SystemExit):
+        publish.main([str(folder)])
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list((suite / "results").iterdir())
+
+
+def test_a_page_without_a_mark_is_named(suite):
+    compared(suite, "d")
+    (suite / "docs" / "d.md").write_text("# d\n")
+    with pytest.raises(ValueError, match=r"d\.md has the mark .* 0 times"):
+        publish.take(suite / "outputs" / "d")
+        publish.write_pages()
+
+
+def test_pages_say_what_the_tables_say(tmp_path):
+    """Those that are committed are those that the command would write."""
+    for name, comparison in publish.comparisons(publish.RESULTS).items():
+        page = publish.DOCS / f"{name}.md"
+        copy = tmp_path / page.name
+        copy.write_text(page.read_text())
+        publish.fill(copy, publish.of_problem(name, comparison))
+        assert copy.read_text() == page.read_text(), name
+        stored = json.loads((publish.RESULTS / f"{name}.json").read_text())
+        assert stored["dataset"] == comparison.problem.dataset
