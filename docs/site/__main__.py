@@ -105,19 +105,23 @@ def _drawn(figures, boards, table):
 
 
 def _write_pages(stage, solvers, datasets, found):
-    ranks = Overview([result.problem for result in found])
+    # Methods are ranked over tables of the same rules, the newest.
+    newest = max(result.protocol for result in found)
+    current = [result for result in found if result.protocol == newest]
+    ranks = Overview([result.problem for result in current])
+    of_all = Overview([result.problem for result in found])
     sources = Sources(stage, solvers, datasets)
     sources.copy()
     head, costs = methods.costs_of(
         (DOCS / "methods.md").read_text(encoding="utf-8"))
     for cls in solvers:
         sources.add(f"methods/{slug(cls.name)}.md", methods.page(
-            cls, [head, *costs.get(cls.name, [])], found, ranks))
-    sources.add("methods/index.md", methods.index(solvers, found, ranks))
+            cls, [head, *costs.get(cls.name, [])], current, ranks))
+    sources.add("methods/index.md", methods.index(solvers, current, ranks))
     names = {cls.name for cls in solvers}
     for cls in datasets:
         sources.add(f"problems/{cls.name}.md", problems.page(
-            cls, found, ranks, names))
+            cls, found, of_all, names))
     sources.add("problems.md", problems.index(datasets))
     sources.add("dashboards.md", problems.dashboards(found))
     sources.add("index.md", sources.contents({

@@ -7,7 +7,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from benchmark_utils.reporting import figures, runs, styles, tables
+from benchmark_utils.reporting import (
+    figures,
+    protocol,
+    runs,
+    styles,
+    tables,
+)
 from benchmark_utils.reporting.overview import short_names
 from benchmark_utils.reporting.report import Report
 
@@ -29,6 +35,8 @@ class Result:
     name : str
         Of the table, its page in ``docs/`` and its dashboard.
     problem : runs.Problem
+    protocol : int
+        The rules that it was made by.
     dataset : str
         Name of the dataset, without parameters.
     rows : dict of {str: dict of {str: str}}
@@ -42,6 +50,7 @@ class Result:
 
     name: str
     problem: runs.Problem
+    protocol: int
     dataset: str
     rows: dict
     figure: str
@@ -102,7 +111,8 @@ def read(file, folder):
     (folder / headline).write_text(
         _svg(figures.headline(problem, name)), encoding="utf-8")
     return Result(
-        file.stem, problem, tables.method_of(problem.dataset),
+        file.stem, problem, max(protocol.names_of(df)),
+        tables.method_of(problem.dataset),
         {method: dict(zip(head, cells, strict=True))
          for method, cells in methods.items()},
         headline, _panels(problem, name, file.stem, folder))
