@@ -1,7 +1,44 @@
-"""What JAX makes of a loss: the function of a batch, and its derivatives."""
+"""What JAX makes of a loss: the function of a batch, and its derivatives.
+
+``torch_losses`` has what PyTorch makes of it, by the same names: all that
+``function``, ``callback`` and ``bad_input`` know of either.
+"""
+import re
+from typing import NamedTuple
+
+import numpy as np
+
 from benchmark_utils.optional import Later
 
 jax, jnp = Later("jax"), Later("jax.numpy")
+
+NAME, OLDEST, INSTALL = "JAX", (0, 4, 35), "pip install 'jax>=0.4.35'"
+
+
+class Trace(NamedTuple):
+    """What is known of a function of the user's before it is computed.
+
+    Attributes
+    ----------
+    outputs : list of (str, tuple of int)
+        Types and shapes of what it returns.
+    effects : list of str
+        What it does beside that.
+    text : tuple
+        What is the same for the same function.
+    uses : list of bool
+        Whether the result depends on each variable.
+    """
+
+    outputs: list
+    effects: list
+    text: tuple
+    uses: list
+
+
+def version():
+    """That of JAX; ImportError without it."""
+    return jax.version.__version__
 
 
 def in_double():
@@ -11,6 +48,18 @@ def in_double():
     except ImportError:  # Before JAX 0.8.
         context = jax.experimental.enable_x64
     return context(True)
+
+
+def instead_of_branches(error):
+    """What to write where code has asked for a value that is traced."""
+    if isinstance(error, jax.errors.ConcretizationTypeError):
+        return "jnp.where or jax.lax.cond"
+    return None
+
+
+def ravel(value):
+    """A tree of arrays as one."""
+    return np.asarray(jax.flatten_util.ravel_pytree(value)[0])
 
 
 def on_flat(function, *variables):
@@ -54,19 +103,43 @@ def projection(project, x):
     return lambda x: jax.flatten_util.ravel_pytree(on_flat_x(x))[0]
 
 
+def trace(function, variables, sample=()):
+    """What a function does with its arguments, as its jaxpr says."""
+    # A function that JAX has not seen is traced anew.
+    closed = jax.make_jaxpr(
+        lambda *arguments: function(*arguments))(*variables, *sample)
+    code = re.sub(r"0x[0-9a-f]+", "", str(closed.jaxpr))
+    return Trace(
+        [(str(out.dtype), out.shape) for out in closed.out_avals],
+        sorted(map(str, closed.effects)),
+        (code, [np.asarray(c).tobytes() for c in closed.consts]),
+        [_uses(closed, k) for k in range(len(variables))])
+
+
+def _uses(closed, position):
+    """Whether the result of a jaxpr depends on one of its arguments."""
+    known = {closed.jaxpr.invars[position]}
+    for equation in closed.jaxpr.eqns:
+        if any(not hasattr(v, "val") and v in known for v in equation.invars):
+            known.update(equation.outvars)
+    return any(not hasattr(v, "val") and v in known
+               for v in closed.jaxpr.outvars)
+
+
 def on_each(loss):
     """The function (z, x, weights, samples) -> loss of each sample."""
     return lambda z, x, weights, samples: jax.vmap(
         lambda *sample: loss(z, x, *sample))(*samples)
 
 
-def weighted(loss, penalty):
+def weighted(losses, penalty):
     """The function (z, x, weights, samples) -> value.
 
-    The losses of samples are weighted, the penalty is counted once.
+    The losses of samples, from ``on_each``, are weighted, the penalty is
+    counted once.
     """
     def value(z, x, weights, samples):
-        total = weights @ on_each(loss)(z, x, weights, samples)
+        total = weights @ losses(z, x, weights, samples)
         return total if penalty is None else total + penalty(z, x)
 
     return value
@@ -105,6 +178,16 @@ def columns_of_hessian(value):
 
     return lambda z, x, directions, *rest: jax.vmap(
         lambda v: product(z, x, v, *rest))(directions)
+
+
+def put(arrays):
+    """A tree of arrays as JAX has them."""
+    return jax.device_put(arrays)
+
+
+def jit(function):
+    """The same function, compiled by JAX for each shape."""
+    return jax.jit(function)
 
 
 def packed(oracle, p, d):
