@@ -89,7 +89,7 @@ def flat(library, name, argument, value):
     what = f"{argument} of {name}"
     try:
         with library.in_double():
-            array = library.ravel(value)
+            array = np.asarray(library.ravel(value))
     except Exception as error:
         raise ValueError(
             f"{what} is not valid: arrays, or a tree of them, are needed "

@@ -115,22 +115,26 @@ class Differentiable:
         """Check what the user has written, and make functions of it."""
         library, name = self._library, self.name
         start = self.inner_start, self.outer_start
-        of_sample = library.on_flat(loss, z, x)
+        to_z, to_x = library.unraveling(z), library.unraveling(x)
+        of_sample = losses.on_flat(loss, to_z, to_x)
         found = [bad_input.traced(
             library, name, "loss", loss, of_sample, start,
             [a[0] for a in self.data])]
         penalties = None
         if penalty is not None:
-            penalties = library.on_flat(penalty, z, x)
+            penalties = losses.on_flat(penalty, to_z, to_x)
             found.append(bad_input.traced(
                 library, name, "penalty", penalty, penalties, start))
         self.uses_inner, self.uses_outer = (
             any(trace.uses[k] for trace in found) for k in (0, 1))
         self.feasible = None
         if project is not None:
-            if not callable(project):
+            if callable(project):
+                feasible = losses.on_flat(project, to_x)
+                self.feasible = lambda x: library.ravel(feasible(x))
+            else:
                 checks.one_of(*library.PROJECTIONS)("project", project)
-            self.feasible = library.projection(project, x)
+                self.feasible = library.PROJECTIONS[project]
             bad_input.traced(library, name, "project", project, self.feasible,
                              start[1:], shape=start[1].shape)
         self._parts = of_sample, penalties, self.feasible

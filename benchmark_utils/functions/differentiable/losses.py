@@ -57,35 +57,35 @@ def instead_of_branches(error):
     return None
 
 
-def ravel(value):
+def ravel(tree):
     """A tree of arrays as one."""
-    return np.asarray(jax.flatten_util.ravel_pytree(value)[0])
+    return jax.flatten_util.ravel_pytree(tree)[0]
 
 
-def on_flat(function, *variables):
+def unraveling(tree):
+    """The function of a flat array that makes a tree like this one of it."""
+    return jax.flatten_util.ravel_pytree(jax.tree.map(
+        lambda a: jnp.asarray(a, float), tree))[1]
+
+
+def on_flat(function, *unravel):
     """A function of flat variables, from one of those that the user has.
 
     Parameters
     ----------
     function : callable
         (*variables, *sample) -> number or array.
-    *variables : pytree of arrays
+    *unravel : function
+        From ``unraveling``, one a variable.
 
     Returns
     -------
     function
-        (*flat variables, *sample) -> the same, flat.
+        (*flat variables, *sample) -> the same.
     """
-    n = len(variables)
-    unravel = [jax.flatten_util.ravel_pytree(jax.tree.map(
-        lambda a: jnp.asarray(a, float), variable))[1]
-        for variable in variables]
-
-    def on_flat_arguments(*arguments):
-        trees = [f(a) for f, a in zip(unravel, arguments, strict=False)]
-        return function(*trees, *arguments[n:])
-
-    return on_flat_arguments
+    return lambda *arguments: function(
+        *(f(a) for f, a in zip(unravel, arguments, strict=False)),
+        *arguments[len(unravel):])
 
 
 #: Sets of x that have a name.
@@ -93,14 +93,6 @@ PROJECTIONS = {
     "nonnegative": lambda a: jnp.maximum(a, 0.0),
     "unit_interval": lambda a: jnp.minimum(jnp.maximum(a, 0.0), 1.0),
 }
-
-
-def projection(project, x):
-    """The function of flat x, from one of x, or the name of a set."""
-    if isinstance(project, str):
-        return PROJECTIONS[project]
-    on_flat_x = on_flat(project, x)
-    return lambda x: jax.flatten_util.ravel_pytree(on_flat_x(x))[0]
 
 
 def trace(function, variables, sample=()):
@@ -160,6 +152,11 @@ def derivatives(value):
             lambda z: gradient(z, x, *rest), (z,), (v,))
         return grad_z, hvp, cross
 
+    return by_oracle(value, gradient, directions)
+
+
+def by_oracle(value, gradient, directions):
+    """All oracles from three; what is not returned is not computed."""
     return {
         "value": lambda z, x, v, *rest: (value(z, x, *rest)[None],),
         "grad_z": lambda z, x, v, *rest: gradient(z, x, *rest)[:1],

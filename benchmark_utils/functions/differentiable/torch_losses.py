@@ -8,7 +8,10 @@ import contextlib
 
 import numpy as np
 
-from benchmark_utils.functions.differentiable.losses import Trace
+from benchmark_utils.functions.differentiable.losses import (
+    Trace,
+    by_oracle,
+)
 from benchmark_utils.optional import Later
 
 torch, pytree = Later("torch"), Later("torch.utils._pytree")
@@ -45,33 +48,25 @@ def instead_of_branches(error):
     return "torch.where" if "data-dependent" in str(error) else None
 
 
-def ravel(value):
-    """A tree of arrays, tensors or parameters as one array of NumPy's.
+def ravel(tree):
+    """A tree of tensors, parameters or arrays as one tensor.
 
     Dictionaries are in their own order, that of the layers of a network; JAX
     sorts them.
     """
-    return np.concatenate([np.zeros(0, np.int8), *(
-        np.ravel(a.detach() if isinstance(a, torch.Tensor) else a)
-        for a in pytree.tree_leaves(value))])
+    return torch.cat([torch.zeros(0, dtype=torch.int8), *(
+        (a if isinstance(a, torch.Tensor) else torch.tensor(a)).reshape(-1)
+        for a in pytree.tree_leaves(tree))])
 
 
-def _unraveling(value):
+def unraveling(tree):
     """The function of a flat tensor that makes a tree like this one of it."""
-    leaves, tree = pytree.tree_flatten(value)
+    leaves, kind = pytree.tree_flatten(tree)
     shapes = [np.shape(a) for a in leaves]
     sizes = [int(np.prod(shape)) for shape in shapes]
     return lambda flat: pytree.tree_unflatten([
         a.reshape(shape) for a, shape in zip(
-            flat.split(sizes), shapes, strict=True)], tree)
-
-
-def on_flat(function, *variables):
-    """A function of flat variables, from one of those that the user has."""
-    unravel = [_unraveling(variable) for variable in variables]
-    return lambda *arguments: function(
-        *(f(a) for f, a in zip(unravel, arguments, strict=False)),
-        *arguments[len(unravel):])
+            flat.split(sizes), shapes, strict=True)], kind)
 
 
 #: Sets of x that have a name.
@@ -79,15 +74,6 @@ PROJECTIONS = {
     "nonnegative": lambda a: a.clamp(min=0.0),
     "unit_interval": lambda a: a.clamp(0.0, 1.0),
 }
-
-
-def projection(project, x):
-    """The function of flat x, from one of x, or the name of a set."""
-    if isinstance(project, str):
-        return PROJECTIONS[project]
-    on_flat_x = on_flat(project, x)
-    return lambda x: torch.cat([
-        a.reshape(-1) for a in pytree.tree_leaves(on_flat_x(x))])
 
 
 def trace(function, variables, sample=()):
@@ -138,23 +124,14 @@ def derivatives(value):
     Products with v are gradients of <grad_z, v>: the Hessian is symmetric,
     and forward derivatives cost PyTorch four times as much.
     """
-    grad, vjp = torch.func.grad, torch.func.vjp
+    gradient = torch.func.grad(value, (0, 1))
 
     def directions(z, x, v, *rest):
-        grad_z, pull = vjp(lambda *a: grad(value)(*a, *rest), z, x)
+        grad_z, pull = torch.func.vjp(
+            lambda *variables: gradient(*variables, *rest)[0], z, x)
         return grad_z, *pull(v)
 
-    return {
-        "value": lambda z, x, v, *rest: (value(z, x, *rest)[None],),
-        "grad_z": lambda z, x, v, *rest: (grad(value)(z, x, *rest),),
-        "grad_x": lambda z, x, v, *rest: (grad(value, 1)(z, x, *rest),),
-        "hvp": lambda z, x, v, *rest: vjp(
-            lambda z: grad(value)(z, x, *rest), z)[1](v),
-        "cross": lambda z, x, v, *rest: vjp(
-            lambda x: grad(value)(z, x, *rest), x)[1](v),
-        "gradients": lambda z, x, v, *rest: grad(value, (0, 1))(z, x, *rest),
-        "directions": directions,
-    }
+    return by_oracle(value, gradient, directions)
 
 
 def columns_of_hessian(value):
@@ -181,7 +158,10 @@ def jit(function):
         # Samples, a tuple, are as many as their weights.
         shapes = tuple(getattr(a, "shape", None) for a in arguments)
         if shapes not in recorded:
-            recorded[shapes] = fx.make_fx(function)(*arguments).forward
+            module = fx.make_fx(function)(*arguments)
+            module.graph.eliminate_dead_code()
+            module.recompile()
+            recorded[shapes] = module.forward
         return recorded[shapes](*arguments).numpy()
 
     return call
