@@ -19,7 +19,10 @@ from harness import (
     run_solver,
 )
 
-from benchmark_utils.functions.derivatives import check_problem
+from benchmark_utils.functions.derivatives import (
+    check_function,
+    check_problem,
+)
 from benchmark_utils.problems.loading import problem_of
 from benchmark_utils.reference import metrics
 
@@ -169,6 +172,17 @@ def test_a_problem_from_its_losses(tmp_path):
         (problem.inner_start, problem.outer_start),
         (result["inner_var"], result["outer_var"])))
     assert end < start
+
+
+def test_a_loss_in_torch():
+    pytest.importorskip("torch")
+    code, = (code for page, code in blocks("python")
+             if page == "docs/losses.md" and 'library="torch"' in code)
+    rng = np.random.default_rng(0)
+    X, y, z, x = rng.standard_normal((20, 3)), np.ones(20), *np.ones((2, 3))
+    shown = {"X": X, "y": y, "z": z, "x": x}
+    exec(code, shown)
+    check_function(shown["G"], z, x, 8, rng)
 
 
 def test_links_lead_somewhere():

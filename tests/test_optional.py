@@ -90,3 +90,36 @@ def test_a_run_without_it(tmp_path):
     assert code == 0 and "done" in text, text
     assert text.count("Optuna is left out: pip install optuna") == 1
     assert "Traceback" not in text and "not installed" in text
+
+
+IN_TORCH = """
+import numpy as np
+
+from benchmark_utils.functions.differentiable import Differentiable, torch
+from benchmark_utils.problems.dataset import BilevelDataset
+from benchmark_utils.problems.problem import BilevelProblem
+
+
+class Dataset(BilevelDataset):
+    name = "in_torch"
+
+    def get_problem(self):
+        G = Differentiable(
+            lambda z, x, a: torch.exp(z @ a) + x @ z, (np.eye(3),),
+            np.zeros(3), np.zeros(3), library="torch")
+        return BilevelProblem(G, G, G.inner_start, G.outer_start)
+"""
+
+
+def test_a_loss_in_torch_without_it(tmp_path):
+    suite = copy_suite(tmp_path / "suite")
+    (suite / "datasets" / "in_torch.py").write_text(IN_TORCH)
+    (tmp_path / "torch.py").write_text("raise ImportError('it is not here')")
+    code, text = run(
+        ["-m", "benchopt", "run", ".", "-s", "L-BFGS", "-n", "2", "--no-plot",
+         "-d", "in_torch", "-d", "quadratic[n_inner=8,n_outer=8]"],
+        suite, PYTHONPATH=str(tmp_path))
+    assert code == 0 and "done" in text, text
+    assert ("in_torch: PyTorch is needed, and cannot be imported (it is not "
+            "here): pip install 'torch>=2.4'") in " ".join(text.split())
+    assert "Traceback" not in text

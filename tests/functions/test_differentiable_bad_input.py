@@ -8,9 +8,9 @@ import pytest
 
 from benchmark_utils.functions.differentiable import (
     Differentiable,
-    bad_input,
     jax,
     jnp,
+    losses,
 )
 from benchmark_utils.problems.problem import BilevelProblem
 
@@ -111,7 +111,7 @@ def test_an_old_jax_and_none(monkeypatch):
         def __getattr__(self, name):
             raise ImportError("No module named 'jax'")
 
-    monkeypatch.setattr(bad_input, "jax", Missing())
+    monkeypatch.setattr(losses, "jax", Missing())
     with pytest.raises(ValueError, match="cannot be imported .* pip install"):
         make()
 

@@ -7,14 +7,15 @@ import traceback
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.functions.differentiable.losses import in_double, jax
-
-MIN_JAX = (0, 4, 35)
-INSTALL = "pip install 'jax>=0.4.35'"
 
 
-def needs_jax():
-    """Find out whether JAX is there.
+def needs(library):
+    """Find out whether the library that differentiates is there.
+
+    Parameters
+    ----------
+    library : module
+        ``losses`` or ``torch_losses``.
 
     Raises
     ------
@@ -22,14 +23,15 @@ def needs_jax():
         If it is missing or too old: with the command that installs it.
     """
     try:
-        installed = jax.version.__version__
+        installed = library.version()
     except ImportError as error:
         raise ValueError(
-            f"JAX is needed, and cannot be imported ({error}): "
-            f"{INSTALL}") from error
+            f"{library.NAME} is needed, and cannot be imported ({error}): "
+            f"{library.INSTALL}") from error
     version = tuple(map(int, re.findall(r"\d+", installed)[:3]))
-    if version < MIN_JAX:
-        raise ValueError(f"JAX {installed} is too old: {INSTALL}")
+    if version < library.OLDEST:
+        raise ValueError(
+            f"{library.NAME} {installed} is too old: {library.INSTALL}")
 
 
 def samples(name, data):
@@ -76,7 +78,7 @@ def samples(name, data):
     return tuple(arrays)
 
 
-def flat(name, argument, value):
+def flat(library, name, argument, value):
     """A variable as a flat array of float64.
 
     Raises
@@ -86,9 +88,8 @@ def flat(name, argument, value):
     """
     what = f"{argument} of {name}"
     try:
-        with in_double():
-            array = np.asarray(
-                jax.flatten_util.ravel_pytree(value)[0])
+        with library.in_double():
+            array = np.asarray(library.ravel(value))
     except Exception as error:
         raise ValueError(
             f"{what} is not valid: arrays, or a tree of them, are needed "
@@ -102,18 +103,25 @@ def flat(name, argument, value):
     return array.astype(np.float64)
 
 
-def traced(name, what, given, function, arguments, shape=()):
-    """The jaxpr of a function of the user's, which is traced twice.
+def traced(library, name, what, given, function, *arguments, shape=()):
+    """What a function of the user's does, which is traced twice.
 
     Parameters
     ----------
+    library : module
+        ``losses`` or ``torch_losses``.
     name, what : str
         Whose function it is, and what it is: a loss.
     given, function : callable
         As it was given, and of flat z and x.
-    arguments : tuple of arrays or shapes
+    *arguments : tuple of arrays
+        Variables, and a sample.
     shape : tuple of int
         That of the result.
+
+    Returns
+    -------
+    Trace
 
     Raises
     ------
@@ -126,58 +134,43 @@ def traced(name, what, given, function, arguments, shape=()):
     def trace():
         printed = io.StringIO()
         try:
-            with contextlib.redirect_stdout(printed):
-                # A function that JAX has not seen is traced anew.
-                with in_double():
-                    closed = jax.make_jaxpr(
-                        lambda *arguments: function(*arguments))(*arguments)
+            with contextlib.redirect_stdout(printed), library.in_double():
+                found = library.trace(function, *arguments)
         except Exception as error:
-            hint = ""
-            if isinstance(error, jax.errors.ConcretizationTypeError):
-                hint = ("; where code depends on values, use jnp.where or "
-                        "jax.lax.cond")
+            instead = library.instead_of_branches(error)
+            hint = instead and (
+                f"; where code depends on values, use {instead}")
             raise ValueError(
                 f"{what} is not valid: {_where(error)}"
                 f"{type(error).__name__}: "
-                f"{str(error).splitlines()[0]}{hint}") from error
+                f"{str(error).splitlines()[0]}{hint or ''}") from error
         if printed.getvalue():
             raise ValueError(
                 f"{what} is not valid: it prints "
                 f"{printed.getvalue().splitlines()[0][:60]!r}, once, while "
-                "JAX traces it, and never again")
-        return closed
+                f"{library.NAME} traces it, and never again")
+        return found
 
-    closed = trace()
-    if closed.effects:
+    found = trace()
+    if found.effects:
         raise ValueError(
             f"{what} is not valid: it does more than compute "
-            f"({', '.join(sorted(map(str, closed.effects)))})")
-    out = closed.out_avals
-    if (len(out) != 1 or out[0].shape != shape
-            or np.dtype(out[0].dtype).kind != "f"):
+            f"({', '.join(found.effects)})")
+    if ([s for _, s in found.outputs] != [shape]
+            or not found.outputs[0][0].startswith("float")):
         wanted = "one real number" if not shape else (
             f"real numbers of shape {shape}")
+        returned = ", ".join(
+            kind + (str(list(s)) if s else "") for kind, s in found.outputs)
         raise ValueError(
-            f"{what} is not valid: it returns "
-            f"{', '.join(map(_described, out)) or 'nothing'}, and not "
-            f"{wanted}")
-    again = trace()
-    if _text(closed) != _text(again):
+            f"{what} is not valid: it returns {returned or 'nothing'}, and "
+            f"not {wanted}")
+    if found.text != trace().text:
         raise ValueError(
             f"{what} is not valid: traced twice, it is not the same "
             "function; it may use random numbers or what changes outside "
             "of it: such numbers belong in data")
-    return closed
-
-
-def _described(aval):
-    return str(aval.dtype) + (str(list(aval.shape)) if aval.shape else "")
-
-
-def _text(closed):
-    """What a jaxpr computes, with the values of its constants."""
-    code = re.sub(r"0x[0-9a-f]+", "", str(closed.jaxpr))
-    return code, [np.asarray(c).tobytes() for c in closed.consts]
+    return found
 
 
 def _where(error):
@@ -188,16 +181,6 @@ def _where(error):
     if not frames:
         return ""
     return f"line {frames[-1].lineno} of {frames[-1].filename}: "
-
-
-def uses(closed, position):
-    """Whether the result of a jaxpr depends on one of its arguments."""
-    known = {closed.jaxpr.invars[position]}
-    for equation in closed.jaxpr.eqns:
-        if any(not hasattr(v, "val") and v in known for v in equation.invars):
-            known.update(equation.outvars)
-    return any(not hasattr(v, "val") and v in known
-               for v in closed.jaxpr.outvars)
 
 
 def finite(name, losses, gradients):

@@ -1,4 +1,4 @@
-"""C functions that call functions of JAX: any loss, some 50 us a call."""
+"""C functions that call JAX or PyTorch: any loss, 50 us a call or more."""
 import ctypes
 from functools import partial
 
@@ -7,11 +7,6 @@ import numpy as np
 from benchmark_utils.compiling.addresses import CALLBACK
 from benchmark_utils.compiling.indirect import keeping_alive
 from benchmark_utils.functions.differentiable.kernels import NAMES
-from benchmark_utils.functions.differentiable.losses import (
-    in_double,
-    jnp,
-    packed,
-)
 
 # The sizes of what an oracle takes and writes, beside the batch.
 _TAKES = {"hvp": "zxv", "cross": "zxv", "directions": "zxv"}
@@ -19,9 +14,9 @@ _WRITES = {"value": "1", "grad_z": "z", "grad_x": "x", "hvp": "z",
            "cross": "x", "gradients": "zx", "directions": "zzx"}
 
 
-def jitted(oracles, p, d):
+def jitted(library, oracles, p, d):
     """Functions for ``Callbacks``, by oracle; they compile what is new."""
-    return {name: packed(oracles[name], p, d) for name in _WRITES}
+    return {name: library.packed(oracles[name], p, d) for name in _WRITES}
 
 
 class Callbacks:
@@ -31,6 +26,8 @@ class Callbacks:
 
     Parameters
     ----------
+    library : module
+        ``losses`` or ``torch_losses``.
     functions : dict
         From ``jitted``.
     project : function
@@ -39,7 +36,9 @@ class Callbacks:
     p, d, batch_size : int
     """
 
-    def __init__(self, functions, project, samples, p, d, batch_size):
+    def __init__(self, library, functions, project, samples, p, d,
+                 batch_size):
+        self.library = library
         n = len(samples[0])
         n_batches = -(-n // batch_size)
         self.sizes = {"z": p, "x": d, "v": p, "1": 1}
@@ -49,13 +48,13 @@ class Callbacks:
         rows = np.minimum(np.arange(n_batches * batch_size), n - 1)
         weights = np.full(rows.size, n_batches / n)
         weights[n:] = 0.0
-        with in_double():
-            self.some = (
-                jnp.asarray(weights.reshape(n_batches, -1)),
-                tuple(jnp.asarray(a[rows].reshape(
-                    n_batches, batch_size, *a.shape[1:])) for a in samples))
-            self.all = (jnp.full((1, n), 1 / n),
-                        tuple(jnp.asarray(a)[None] for a in samples))
+        with library.in_double():
+            self.some = library.put((
+                weights.reshape(n_batches, -1),
+                tuple(a[rows].reshape(n_batches, batch_size, *a.shape[1:])
+                      for a in samples)))
+            self.all = library.put((
+                np.full((1, n), 1 / n), tuple(a[None] for a in samples)))
         self.error = None
         self.views = {}
         self.arguments = {
@@ -82,7 +81,7 @@ class Callbacks:
         # A batch of all samples is the same in both.
         whole = size == self.n_samples
         arguments[0] = 0 if whole else first // self.batch_size
-        with in_double():
+        with self.library.in_double():
             return np.asarray(self.functions[name](
                 arguments, *(self.all if whole else self.some)))
 

@@ -1,26 +1,19 @@
-"""A function of the user's own: one loss a sample, in jax.numpy."""
+"""A function of the user's own: one loss a sample, in JAX or PyTorch."""
 import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.functions.batches import in_order, resolve_batch_size
-from benchmark_utils.functions.differentiable import bad_input
+from benchmark_utils.functions.differentiable import (
+    bad_input,
+    losses,
+    torch_losses,
+)
 from benchmark_utils.functions.differentiable.callback import (
     Callbacks,
     jitted,
 )
 from benchmark_utils.functions.differentiable.kernels import (
     DifferentiableBatches,
-)
-from benchmark_utils.functions.differentiable.losses import (
-    PROJECTIONS,
-    columns_of_hessian,
-    derivatives,
-    in_double,
-    jax,
-    on_each,
-    on_flat,
-    projection,
-    weighted,
 )
 from benchmark_utils.functions.differentiable.traced import (
     NotTranslated,
@@ -29,18 +22,21 @@ from benchmark_utils.functions.differentiable.traced import (
 from benchmark_utils.functions.oracles import bind
 
 WAYS = (None, "traced", "callback")
+# What differentiates: modules of which each has the same functions.
+LIBRARIES = {"jax": losses, "torch": torch_losses}
 # Numbers of 8 bytes in what is computed at once of a Hessian, and directions
 # of which its diagonal is estimated.
 _PIECE, _N_PROBES = 10**7, 32
 
 
 class Differentiable:
-    """Average of a loss over samples: all derivatives are JAX's.
+    """Average of a loss over samples: all derivatives are JAX's or PyTorch's.
 
     f(z, x) = (1/n) sum_i loss(z, x, *sample_i) + penalty(z, x)
 
     The NumPy methods are JAX on all samples, in float64, whatever the
-    setting ``jax_enable_x64`` is: the metrics are computed from them.
+    setting ``jax_enable_x64`` is: the metrics are computed from them. So they
+    are in PyTorch, where "JAX" and "jax.numpy" below are it and ``torch``.
 
     Parameters
     ----------
@@ -58,9 +54,12 @@ class Differentiable:
     way : {None, "traced", "callback"}
         How solvers compute it: by loops that are compiled from what JAX has
         traced, or by calls of JAX. Both give the same numbers. None is the
-        first where there is a translation of all that the loss uses.
+        first where there is a translation of all that the loss uses; of
+        PyTorch there is none.
     name : str
         What the errors call the function.
+    library : {"jax", "torch"}
+        What the loss, the penalty and the projection are written in.
 
     Attributes
     ----------
@@ -74,26 +73,36 @@ class Differentiable:
     Raises
     ------
     ValueError
-        If JAX is missing or too old, or an argument is not valid: which, and
-        where; if what is to be traced has no translation.
+        If the library is missing or too old, or an argument is not valid:
+        which, and where; if what is to be traced has no translation.
     """
 
     def __init__(self, loss, data, z, x, penalty=None, project=None,
-                 way=None, name="data"):
+                 way=None, name="data", library="jax"):
         checks.one_of(*WAYS)("way", way)
-        bad_input.needs_jax()
-        self._made_of = (loss, data, z, x, penalty, project, way, name)
+        checks.one_of(*LIBRARIES)("library", library)
+        if library == "torch":
+            if way == "traced":
+                raise ValueError(
+                    "way='traced' is not valid with library='torch': loops "
+                    "are made of what JAX traces; None or 'callback' is "
+                    "needed")
+            way = "callback"
+        self._library = LIBRARIES[library]
+        bad_input.needs(self._library)
+        self._made_of = (
+            loss, data, z, x, penalty, project, way, name, library)
         self.name, self.way = name, way
         self.data = bad_input.samples(name, data)
         self.n_samples = len(self.data[0])
-        self.inner_start = bad_input.flat(name, "z", z)
-        self.outer_start = bad_input.flat(name, "x", x)
+        self.inner_start = bad_input.flat(self._library, name, "z", z)
+        self.outer_start = bad_input.flat(self._library, name, "x", x)
         self.inner_dim = self.inner_start.size
         self.outer_dim = self.outer_start.size
-        with in_double():
+        with self._library.in_double():
             self._jitted = self._functions(
                 loss, z, x, penalty, project)
-            self._samples = jax.device_put((
+            self._samples = self._library.put((
                 np.full(self.n_samples, 1 / self.n_samples), self.data))
         self._called = None
         if way != "callback":
@@ -104,34 +113,40 @@ class Differentiable:
 
     def _functions(self, loss, z, x, penalty, project):
         """Check what the user has written, and make functions of it."""
+        library, name = self._library, self.name
         start = self.inner_start, self.outer_start
-        losses = on_flat(loss, z, x)
-        depends = [bad_input.traced(
-            self.name, "loss", loss, losses,
-            (*start, *(a[0] for a in self.data)))]
+        to_z, to_x = library.unraveling(z), library.unraveling(x)
+        of_sample = losses.on_flat(loss, to_z, to_x)
+        found = [bad_input.traced(
+            library, name, "loss", loss, of_sample, start,
+            [a[0] for a in self.data])]
         penalties = None
         if penalty is not None:
-            penalties = on_flat(penalty, z, x)
-            depends.append(bad_input.traced(
-                self.name, "penalty", penalty, penalties, start))
+            penalties = losses.on_flat(penalty, to_z, to_x)
+            found.append(bad_input.traced(
+                library, name, "penalty", penalty, penalties, start))
         self.uses_inner, self.uses_outer = (
-            any(bad_input.uses(closed, k) for closed in depends)
-            for k in (0, 1))
+            any(trace.uses[k] for trace in found) for k in (0, 1))
         self.feasible = None
         if project is not None:
-            if not callable(project):
-                checks.one_of(*PROJECTIONS)("project", project)
-            self.feasible = projection(project, x)
-            bad_input.traced(self.name, "project", project, self.feasible,
-                             start[1:], start[1].shape)
-        self._parts = losses, penalties, self.feasible
-        self.weighted = weighted(losses, penalties)
-        self.oracles = derivatives(self.weighted)
+            if callable(project):
+                feasible = losses.on_flat(project, to_x)
+                self.feasible = lambda x: library.ravel(feasible(x))
+            else:
+                checks.one_of(*library.PROJECTIONS)("project", project)
+                self.feasible = library.PROJECTIONS[project]
+            bad_input.traced(library, name, "project", project, self.feasible,
+                             start[1:], shape=start[1].shape)
+        self._parts = of_sample, penalties, self.feasible
+        each = library.on_each(of_sample)
+        self.weighted = losses.weighted(each, penalties)
+        self.oracles = library.derivatives(self.weighted)
+        jit = library.jit
         return {
-            "losses": jax.jit(on_each(losses)),
-            "columns": jax.jit(columns_of_hessian(self.weighted)),
-            "project": jax.jit(self.feasible or (lambda x: x)),
-            **{name: jax.jit(lambda *arguments, f=oracle: f(*arguments)[0])
+            "losses": jit(each),
+            "columns": jit(library.columns_of_hessian(self.weighted)),
+            "project": jit(self.feasible or (lambda x: x)),
+            **{name: jit(lambda *arguments, f=oracle: f(*arguments)[0])
                for name, oracle in self.oracles.items()}}
 
     def _trace(self):
@@ -154,7 +169,7 @@ class Differentiable:
 
     def _call(self, name, *arguments):
         """A function on all samples: a copy, as what is JAX's is read-only."""
-        with in_double():
+        with self._library.in_double():
             return np.array(self._jitted[name](*arguments, *self._samples))
 
     def value(self, z, x):
@@ -215,7 +230,7 @@ class Differentiable:
         """Nearest feasible x, shape (d,)."""
         if self.feasible is None:
             return x
-        with in_double():
+        with self._library.in_double():
             return np.array(self._jitted["project"](x))
 
     def __reduce__(self):
@@ -245,10 +260,11 @@ class Differentiable:
         else:
             if self._called is None:
                 self._called = jitted(
-                    self.oracles, self.inner_dim, self.outer_dim)
+                    self._library, self.oracles, self.inner_dim,
+                    self.outer_dim)
             calls = Callbacks(
-                self._called, self.project, samples, self.inner_dim,
-                self.outer_dim, batch_size)
+                self._library, self._called, self.project, samples,
+                self.inner_dim, self.outer_dim, batch_size)
             addresses, buffers = calls.addresses(), np.zeros(1, np.int64)
         return bind(DifferentiableBatches(
             addresses, buffers, np.zeros(1), n, batch_size,

@@ -1,7 +1,44 @@
-"""What JAX makes of a loss: the function of a batch, and its derivatives."""
+"""What JAX makes of a loss: the function of a batch, and its derivatives.
+
+``torch_losses`` has what PyTorch makes of it, by the same names: all that
+``function``, ``callback`` and ``bad_input`` know of either.
+"""
+import re
+from typing import NamedTuple
+
+import numpy as np
+
 from benchmark_utils.optional import Later
 
 jax, jnp = Later("jax"), Later("jax.numpy")
+
+NAME, OLDEST, INSTALL = "JAX", (0, 4, 35), "pip install 'jax>=0.4.35'"
+
+
+class Trace(NamedTuple):
+    """What is known of a function of the user's before it is computed.
+
+    Attributes
+    ----------
+    outputs : list of (str, tuple of int)
+        Types and shapes of what it returns.
+    effects : list of str
+        What it does beside that.
+    text : tuple
+        What is the same for the same function.
+    uses : list of bool
+        Whether the result depends on each variable.
+    """
+
+    outputs: list
+    effects: list
+    text: tuple
+    uses: list
+
+
+def version():
+    """That of JAX; ImportError without it."""
+    return jax.version.__version__
 
 
 def in_double():
@@ -13,30 +50,42 @@ def in_double():
     return context(True)
 
 
-def on_flat(function, *variables):
+def instead_of_branches(error):
+    """What to write where code has asked for a value that is traced."""
+    if isinstance(error, jax.errors.ConcretizationTypeError):
+        return "jnp.where or jax.lax.cond"
+    return None
+
+
+def ravel(tree):
+    """A tree of arrays as one."""
+    return jax.flatten_util.ravel_pytree(tree)[0]
+
+
+def unraveling(tree):
+    """The function of a flat array that makes a tree like this one of it."""
+    return jax.flatten_util.ravel_pytree(jax.tree.map(
+        lambda a: jnp.asarray(a, float), tree))[1]
+
+
+def on_flat(function, *unravel):
     """A function of flat variables, from one of those that the user has.
 
     Parameters
     ----------
     function : callable
         (*variables, *sample) -> number or array.
-    *variables : pytree of arrays
+    *unravel : function
+        From ``unraveling``, one a variable.
 
     Returns
     -------
     function
-        (*flat variables, *sample) -> the same, flat.
+        (*flat variables, *sample) -> the same.
     """
-    n = len(variables)
-    unravel = [jax.flatten_util.ravel_pytree(jax.tree.map(
-        lambda a: jnp.asarray(a, float), variable))[1]
-        for variable in variables]
-
-    def on_flat_arguments(*arguments):
-        trees = [f(a) for f, a in zip(unravel, arguments, strict=False)]
-        return function(*trees, *arguments[n:])
-
-    return on_flat_arguments
+    return lambda *arguments: function(
+        *(f(a) for f, a in zip(unravel, arguments, strict=False)),
+        *arguments[len(unravel):])
 
 
 #: Sets of x that have a name.
@@ -46,12 +95,27 @@ PROJECTIONS = {
 }
 
 
-def projection(project, x):
-    """The function of flat x, from one of x, or the name of a set."""
-    if isinstance(project, str):
-        return PROJECTIONS[project]
-    on_flat_x = on_flat(project, x)
-    return lambda x: jax.flatten_util.ravel_pytree(on_flat_x(x))[0]
+def trace(function, variables, sample=()):
+    """What a function does with its arguments, as its jaxpr says."""
+    # A function that JAX has not seen is traced anew.
+    closed = jax.make_jaxpr(
+        lambda *arguments: function(*arguments))(*variables, *sample)
+    code = re.sub(r"0x[0-9a-f]+", "", str(closed.jaxpr))
+    return Trace(
+        [(str(out.dtype), out.shape) for out in closed.out_avals],
+        sorted(map(str, closed.effects)),
+        (code, [np.asarray(c).tobytes() for c in closed.consts]),
+        [_uses(closed, k) for k in range(len(variables))])
+
+
+def _uses(closed, position):
+    """Whether the result of a jaxpr depends on one of its arguments."""
+    known = {closed.jaxpr.invars[position]}
+    for equation in closed.jaxpr.eqns:
+        if any(not hasattr(v, "val") and v in known for v in equation.invars):
+            known.update(equation.outvars)
+    return any(not hasattr(v, "val") and v in known
+               for v in closed.jaxpr.outvars)
 
 
 def on_each(loss):
@@ -60,13 +124,14 @@ def on_each(loss):
         lambda *sample: loss(z, x, *sample))(*samples)
 
 
-def weighted(loss, penalty):
+def weighted(losses, penalty):
     """The function (z, x, weights, samples) -> value.
 
-    The losses of samples are weighted, the penalty is counted once.
+    The losses of samples, from ``on_each``, are weighted, the penalty is
+    counted once.
     """
     def value(z, x, weights, samples):
-        total = weights @ on_each(loss)(z, x, weights, samples)
+        total = weights @ losses(z, x, weights, samples)
         return total if penalty is None else total + penalty(z, x)
 
     return value
@@ -87,6 +152,11 @@ def derivatives(value):
             lambda z: gradient(z, x, *rest), (z,), (v,))
         return grad_z, hvp, cross
 
+    return by_oracle(value, gradient, directions)
+
+
+def by_oracle(value, gradient, directions):
+    """All oracles from three; what is not returned is not computed."""
     return {
         "value": lambda z, x, v, *rest: (value(z, x, *rest)[None],),
         "grad_z": lambda z, x, v, *rest: gradient(z, x, *rest)[:1],
@@ -105,6 +175,16 @@ def columns_of_hessian(value):
 
     return lambda z, x, directions, *rest: jax.vmap(
         lambda v: product(z, x, v, *rest))(directions)
+
+
+def put(arrays):
+    """A tree of arrays as JAX has them."""
+    return jax.device_put(arrays)
+
+
+def jit(function):
+    """The same function, compiled by JAX for each shape."""
+    return jax.jit(function)
 
 
 def packed(oracle, p, d):
