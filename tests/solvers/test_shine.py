@@ -59,14 +59,24 @@ def test_reaches_the_minimiser_with_refinements(quadratic):
 
 def test_what_the_inverse_estimate_costs():
     """x rests where the gradient with B in place of the inverse vanishes:
-    far from the minimiser, much less with OPA."""
-    problem = make_problem(
-        "quadratic", n_inner=24, n_outer=32, inner_dim=12, outer_dim=3)
-    gaps = [judge(problem, run_solver(make_solver(
-        "SHINE", problem, opa=opa, memory=6), 200))["value_gap"]
-        for opa in (False, True)]
-    assert gaps[0] > 1e-2
-    assert gaps[1] < 0.1 * gaps[0]
+    far from the minimiser, on this problem much less with OPA.
+
+    Where that is depends on each secant, and thus on rounding: from starts
+    that differ by 1e-9 the gap with OPA is 1 to 13 % of that without. The
+    median of five has a margin of ten.
+    """
+    gaps = {False: [], True: []}
+    for start in range(5):
+        problem = make_problem(
+            "quadratic", n_inner=24, n_outer=32, inner_dim=12, outer_dim=3)
+        problem.outer_start[0] += start * 1e-9
+        for opa, found in gaps.items():
+            result = run_solver(make_solver(
+                "SHINE", problem, opa=opa, memory=6), 200)
+            found.append(judge(problem, result)["value_gap"])
+    without, with_opa = map(np.median, gaps.values())
+    assert without > 1e-2
+    assert with_opa < 0.5 * without
 
 
 @pytest.mark.parametrize("decrease, expected", [
