@@ -6,7 +6,8 @@
 - ``indirect``, ``apart``: calls of kernels by their addresses, by solvers and
   among kernels;
 - ``target``: what Numba compiles for;
-- ``vectors``: registers of vectors, for kernels that hold sums in them.
+- ``vectors``: registers of vectors, for kernels that hold sums in them;
+- ``numbers``, ``elementary``: code of LLVM for numbers and their functions.
 
 Nothing here knows what is differentiated.
 """
