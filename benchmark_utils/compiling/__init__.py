@@ -7,7 +7,8 @@
   among kernels;
 - ``target``: what Numba compiles for;
 - ``vectors``: registers of vectors, for kernels that hold sums in them;
-- ``numbers``, ``elementary``: code of LLVM for numbers and their functions.
+- ``numbers``, ``elementary``: code of LLVM for numbers and their functions;
+- ``loops``, ``library``: C functions of it, without Numba.
 
 Nothing here knows what is differentiated.
 """
