@@ -139,7 +139,7 @@ def test_kernels_that_are_closures_are_kept(suite):
 
 @pytest.mark.parametrize("package", ["numba", "llvmlite", "np"])
 def test_another_version_finds_nothing(tmp_path, monkeypatch, package):
-    files = cache._Files(tmp_path / "kept", "f")
+    files = cache.Files(tmp_path / "kept", "f")
     files.save("key", 1)
     assert files.load("key") == 1
     monkeypatch.setattr(getattr(cache, package), "__version__", "0.0")
@@ -273,7 +273,7 @@ def test_a_file_that_cannot_take_its_place_leaves_nothing(
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(PermissionError):
-        cache._Files(tmp_path / "kept", "f").save("key", 1)
+        cache.Files(tmp_path / "kept", "f").save("key", 1)
     assert list((tmp_path / "kept").iterdir()) == []
 
 
@@ -336,7 +336,7 @@ def test_another_user_cannot_have_his_command_run(tmp_path, monkeypatch):
     assert own.stat().st_mode & 0o777 == 0o700
 
     marker = tmp_path / "run"
-    files = cache._Files(own / "kernels", "f")
+    files = cache.Files(own / "kernels", "f")
     files.save("key", Malicious(marker))
     kept, = files.folder.iterdir()
     os.chown(kept, OTHER, OTHER)

@@ -216,7 +216,7 @@ def test_another_process_has_the_same_fingerprints():
 
 
 def test_a_key_has_the_settings_of_numba(tmp_path, monkeypatch):
-    files = cache._Files(tmp_path / "kept", "f")
+    files = cache.Files(tmp_path / "kept", "f")
     files.save("key", 1)
     assert files.load("key") == 1
     monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)

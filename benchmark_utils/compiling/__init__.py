@@ -6,7 +6,9 @@
 - ``indirect``, ``apart``: calls of kernels by their addresses, by solvers and
   among kernels;
 - ``target``: what Numba compiles for;
-- ``vectors``: registers of vectors, for kernels that hold sums in them.
+- ``vectors``: registers of vectors, for kernels that hold sums in them;
+- ``numbers``, ``elementary``: code of LLVM for numbers and their functions;
+- ``loops``, ``library``: C functions of it, without Numba.
 
 Nothing here knows what is differentiated.
 """

@@ -124,7 +124,7 @@ def _is_private(status):
 _FOLDER = writable_folder(hash_of(_ROOT / name for name in _CONVENTIONS))
 
 
-class _Files:
+class Files:
     """One file a signature, written whole or not at all.
 
     Numba's own index numbers its files, and two processes that compile at
@@ -212,7 +212,7 @@ class Cache(caching._Cache):
         if _ROOT in folder.parents:
             folder = folder.relative_to(_ROOT)
         name = "".join(c for c in function.__qualname__ if c not in "<>")
-        return _Files(Path(_FOLDER, *folder.parts[-2:]),
+        return Files(Path(_FOLDER, *folder.parts[-2:]),
                       f"{file.stem}.{name}-{version}")
 
     def _say_undecided(self, error):

@@ -1,13 +1,15 @@
 """How this suite compiles, and the few helpers that all of it needs."""
 import os
 
-import numpy as np
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
+from numba.extending import intrinsic
 
 from benchmark_utils import checks
+from benchmark_utils.compiling import elementary
 from benchmark_utils.compiling.cache import Cache
+from benchmark_utils.compiling.numbers import Number
 
 if config.DISABLE_JIT:
     # Kernels are called by their addresses: without any there is nothing to
@@ -100,9 +102,25 @@ def inlined(function):
                         inline="always")(function))
 
 
-# LLVM calls math.exp lane by lane. The function below is straight-line
-# arithmetic, so that a loop over samples becomes vector instructions. It must
-# not be compiled with "reassoc", which would cancel the rounding trick.
+def _of_number(function):
+    """An intrinsic of a number, from code of ``elementary``."""
+    @intrinsic
+    def apply(typing, x):
+        def generate(context, builder, signature, values):
+            value = context.cast(
+                builder, values[0], signature.args[0], types.float64)
+            return function(Number(builder, value)).value
+
+        return types.float64(x), generate
+
+    return apply
+
+
+_exp, _tanh = map(_of_number, (elementary.exp, elementary.tanh))
+
+
+# Functions of their own: Numba gives "reassoc" to whatever is in a function,
+# which would cancel the rounding trick.
 @_cached
 @njit(fastmath={"contract"}, error_model="numpy")
 def exp(x):
@@ -117,42 +135,10 @@ def exp(x):
     -------
     float
         e^x, including subnormal results and overflow to inf.
-
-    Notes
-    -----
-    Range reduction x = k log 2 + r with abs(r) <= log(2) / 2 (Cody and
-    Waite's two-part log 2), the Taylor polynomial of degree 13 in r, and k
-    written into the exponent bits, in two halves so that neither overflows.
     """
-    x = -746.0 if x < -746.0 else x
-    x = 710.0 if x > 710.0 else x
-    # Adding 1.5 * 2^52 rounds to the nearest integer and leaves that integer
-    # in the low bits of the sum.
-    shifted = x * 1.4426950408889634 + 6755399441055744.0
-    k = shifted - 6755399441055744.0
-    r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
-    p = 1.0 / 6227020800.0
-    p = p * r + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    n = np.float64(shifted).view(np.int64) - np.int64(4843621399236968448)
-    half = n >> 1
-    first = np.int64((half + 1023) << 52).view(np.float64)
-    second = np.int64((n - half + 1023) << 52).view(np.float64)
-    return p * first * second
+    return _exp(x)
 
 
-# Without "reassoc", as ``exp``.
 @_cached
 @njit(fastmath={"contract"}, error_model="numpy")
 def tanh(u):
@@ -160,37 +146,8 @@ def tanh(u):
 
     Within 3 ulp of the exact value for any float64, near 0 too, where it is
     u and not a difference of numbers near 1; NaN gives NaN.
-
-    Notes
-    -----
-    tanh(u) = t / (t + 2) with t = e^{2u} - 1 for u >= 0, where nothing
-    cancels. As in ``exp``, 2u = k log 2 + r, but the polynomial is that of
-    e^r - 1, so that t = 2^k (e^r - 1) + (2^k - 1). From 20 on tanh rounds to
-    1.
     """
-    y = abs(u)
-    y = 40.0 if y > 20.0 else y + y
-    shifted = y * 1.4426950408889634 + 6755399441055744.0
-    k = shifted - 6755399441055744.0
-    r = (y - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
-    p = 1.0 / 6227020800.0
-    p = p * r + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * (r * r) + r
-    n = np.float64(shifted).view(np.int64) - np.int64(4843621399236968448)
-    power = np.int64((n + 1023) << 52).view(np.float64)
-    t = power * p + (power - 1.0)
-    h = t / (t + 2.0)
-    return h if u >= 0.0 else -h
+    return _tanh(u)
 
 
 @kernel

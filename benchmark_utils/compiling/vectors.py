@@ -48,8 +48,6 @@ row, j, vectors)``                          from ``limit`` on
                                             of their first, second, ... lanes
 ==========================================  ================================
 """
-import math
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -59,6 +57,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
 
+from benchmark_utils.compiling import elementary
+from benchmark_utils.compiling.numbers import Number
 from benchmark_utils.compiling.target import numbers_in_register
 
 #: Numbers in a vector: as many as a register holds, but no fewer than 4.
@@ -351,45 +351,11 @@ maximum = _elementwise(lambda builder, x, y: builder.select(
     builder.fcmp_ordered(">", y, x), y, x))
 
 
-def _constant(number):
-    return ir.Constant(_VECTOR, [number] * LANES)
-
-
-def _exponential(builder, x):
-    """``compiled.exp``, which has the reasons, for a vector."""
-    integers = ir.VectorType(ir.IntType(64), LANES)
-
-    def integer(number):
-        return ir.Constant(integers, [number] * LANES)
-
-    def power_of_two(exponent):
-        bits = builder.shl(
-            builder.add(exponent, integer(1023)), integer(52))
-        return builder.bitcast(bits, _VECTOR)
-
-    multiply_add = partial(_multiply_add, builder)
-    for bound, sign in (-746.0, "<"), (710.0, ">"):
-        x = builder.select(builder.fcmp_ordered(sign, x, _constant(bound)),
-                           _constant(bound), x)
-    rounding = _constant(6755399441055744.0)
-    shifted = multiply_add(x, _constant(1.4426950408889634), rounding)
-    k = builder.fsub(shifted, rounding)
-    r = multiply_add(k, _constant(-6.93147180369123816490e-01), x)
-    r = multiply_add(k, _constant(-1.90821492927058770002e-10), r)
-    p = _constant(1 / math.factorial(13))
-    for degree in range(12, -1, -1):
-        p = multiply_add(p, r, _constant(1 / math.factorial(degree)))
-    n = builder.sub(builder.bitcast(shifted, integers),
-                    integer(4843621399236968448))
-    half = builder.ashr(n, integer(1))
-    p = builder.fmul(p, power_of_two(half))
-    return builder.fmul(p, power_of_two(builder.sub(n, half)))
-
-
 @intrinsic
 def _exponentials(typing, a):
     return a(a), _on_lists(
-        lambda builder, a: [_exponential(builder, x) for x in a])
+        lambda builder, a: [
+        elementary.exp(Number(builder, x)).value for x in a])
 
 
 # A function of its own: with "reassoc", which Numba gives to whatever is in a

@@ -56,13 +56,13 @@ class Equations:
             closed.jaxpr, closed.consts, list(range(n_inputs)))
 
     def key(self):
-        """All of it, as bytes."""
-        return repr((
+        """All of it, as what has a ``repr``."""
+        return (
             self.sample_size, self.outputs,
             [(e.name, str(sorted(e.params.items(), key=str)), *e[2:])
              for e in self.equations],
             [(k, str(a.dtype), a.shape, a.tobytes())
-             for k, a in self.constants.items()])).encode()
+             for k, a in self.constants.items()])
 
     def needed(self, outputs):
         """The equations that some of the outputs depend on, in order."""

@@ -4,13 +4,19 @@ JAX differentiates and traces once, with a number of samples that is no other
 size; the equations of each oracle become loops over as many samples as there
 are. The code is kept on the disk, by what the equations are.
 """
+from pathlib import Path
+
 import numpy as np
 
-from benchmark_utils.compiling import loops
 from benchmark_utils.compiling.cache import hash_of
 from benchmark_utils.compiling.indirect import keeping_alive
+from benchmark_utils.compiling.library import (
+    Entry,
+    Library,
+    inner_function,
+)
+from benchmark_utils.compiling.numbers import Number
 from benchmark_utils.compiling.vectors import aligned_zeros
-from benchmark_utils.functions.differentiable import translate
 from benchmark_utils.functions.differentiable.equations import (
     Equations,
     NotTranslated,
@@ -21,9 +27,10 @@ from benchmark_utils.functions.differentiable.losses import (
     jax,
     jnp,
 )
-from benchmark_utils.functions.differentiable.translate import (
+from benchmark_utils.functions.differentiable.translate import Translator
+from benchmark_utils.functions.differentiable.writer import (
+    Memory,
     Tensor,
-    Translator,
     contiguous,
 )
 
@@ -86,18 +93,17 @@ class Traced:
         self.project = project and Equations(trace(project, x))
         parts = [self.samples, self.penalty, self.project]
         # An edit of what writes the code takes effect.
-        key = repr((
-            hash_of([__file__, translate.__file__]), jax.version.__version__,
-            p, d, [(a.shape, a.dtype.kind) for a in rows],
-            *(e and e.key() for e in parts)))
+        key = (
+            hash_of(sorted(Path(__file__).parent.glob("*.py"))),
+            jax.version.__version__, p, d,
+            [(a.shape, a.dtype.kind) for a in rows],
+            *(e and e.key() for e in parts))
         self._n_work = 0
-        self.library = loops.Library(key.encode(), [*NAMES, "space"],
-                                     self._write)
-        self._size = self.library.number("space")
+        self.library = Library(key, NAMES, self._write)
 
     def on(self, samples):
         """Addresses and buffers, for ``DifferentiableBatches``."""
-        work = aligned_zeros(self._size)
+        work = aligned_zeros(self.library.known)
         arrays = [*samples, work]
         buffers = np.array([a.ctypes.data for a in arrays])
         addresses = np.array([self.library.addresses[k] for k in NAMES])
@@ -108,7 +114,7 @@ class Traced:
         for name in _OUTPUTS:
             self._write_oracle(module, name, functions[name])
         self._write_project(functions["project"])
-        loops.write_number(functions["space"], self._n_work)
+        return self._n_work
 
     def _write_oracle(self, module, name, function):
         """Zero what is written, then add the samples and the penalty."""
@@ -116,10 +122,10 @@ class Traced:
         sizes = [(1, self.p, self.d, self.p, self.d)[k] for k in outputs]
         n_inputs = 3 if name in _WITH_V else 2
         n_arrays = n_inputs + len(outputs) + len(self.rows) + 1
-        part, builder = loops.inner_function(
+        part, builder = inner_function(
             module, f"samples_{name}", n_arrays)
         self._write_part(builder, part, self.samples, outputs, n_inputs)
-        entry = loops.Entry(function)
+        entry = Entry(function)
         arrays = entry.arrays[:n_inputs + len(outputs)]
         for size, array in zip(sizes, arrays[n_inputs:], strict=True):
             entry.zero(array, size)
@@ -129,7 +135,7 @@ class Traced:
                 entry.buffer(k, first * int(a.size))
                 for k, a in enumerate(self.rows)), work)
         if self.penalty:
-            part, builder = loops.inner_function(
+            part, builder = inner_function(
                 module, f"penalty_{name}", n_arrays - len(self.rows))
             self._write_part(builder, part, self.penalty, outputs, n_inputs)
             entry.call(part, entry.size, entry.weight, *arrays, work)
@@ -137,15 +143,15 @@ class Traced:
 
     def _write_part(self, builder, function, equations, outputs, n_inputs):
         m, weight, *arrays = function.args
-        number = loops.Number(builder, m)
+        number = Number(builder, m)
         with_samples = equations is self.samples
         translator = Translator(
             builder, arrays[-1], equations.sample_size,
             number if with_samples else None)
 
         def array(pointer, shape, kind="f"):
-            return Tensor(shape, kind, memory=translator.memory(
-                pointer, contiguous(shape)))
+            return Tensor(shape, kind, memory=Memory(
+                pointer, 0, contiguous(shape)))
 
         z, x, *v = arrays[:n_inputs]
         inputs = [array(z, (self.p,)), array(x, (self.d,)),
@@ -162,18 +168,18 @@ class Traced:
             equations.needed(wanted), equations.constants, inputs, wanted)
         for target, result in zip(
                 arrays[n_inputs:], results, strict=False):
-            translator.add_to(target, result, loops.Number(builder, weight)
-                              if with_samples else None)
+            translator.add_to(target, result, Number(builder, weight)
+                              if with_samples else 1.0)
         builder.ret_void()
         self._n_work = max(self._n_work, translator.n_work)
 
     def _write_project(self, function):
-        entry = loops.Entry(function)
+        entry = Entry(function)
         if self.project:
             translator = Translator(entry.builder, entry.buffer(
                 len(self.rows)))
-            x = Tensor((self.d,), "f", memory=translator.memory(
-                entry.arrays[0], (1,)))
+            x = Tensor((self.d,), "f", memory=Memory(
+                entry.arrays[0], 0, (1,)))
             (result,) = translator.translate(
                 self.project.needed(self.project.outputs),
                 self.project.constants, [x], self.project.outputs)
