@@ -34,7 +34,7 @@ class _Hasher(NumpyHasher):
         if isinstance(value, FunctionType):
             cells = [cell.cell_contents for cell in value.__closure__ or ()]
             return tuple, ((value.__qualname__, cells, value.__defaults__),)
-        if hasattr(type(value), "detach"):
+        if hasattr(type(value), "__torch_function__"):
             # A tensor of PyTorch, whose pickle is another each time.
             return tuple, ((value.detach().numpy(),),)
         if hasattr(value, "_get_state"):
