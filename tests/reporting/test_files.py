@@ -12,8 +12,8 @@ from handmade import SABA, SHORT, A, table
 from harness import ROOT, run
 
 from benchmark_utils.reporting import (
-    conditions,
     compare,
+    conditions,
     configs,
     files,
     running,
