@@ -4,17 +4,48 @@ Both are stored with the rows of a table, so that whoever has the table alone
 is told as well.
 """
 import os
+import time
+
+import psutil
 
 from benchmark_utils.reporting import tables
 
-LOAD, TUNED_ON = "runs-load", "runs-tuned-on"
-#: What the system itself adds to the load of as many runs as there are cores.
-_OWN = 0.5
+OTHERS, TUNED_ON = "runs-others", "runs-tuned-on"
+#: Cores that the system takes for itself, and what is measured takes for
+#: what is around it.
+_ALLOWED = 0.25
 
 
-def load():
-    """Load average of the last minute, or None where there is none."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+class Others:
+    """How many cores other programs use, from its making on.
+
+    The load average would count threads that wait, ours as well.
+    """
+
+    def __init__(self):
+        self._start = self._now()
+
+    def cores(self):
+        """Cores that were used, on average, but by this process's children.
+
+        Returns
+        -------
+        float or None
+            None on Windows, which does not say what children have used.
+        """
+        wall, busy, own = (now - then for now, then in zip(
+            self._now(), self._start, strict=True))
+        return None if os.name == "nt" else max(0.0, (busy - own) / wall)
+
+    @staticmethod
+    def _now():
+        # The time of guests is within that of users.
+        busy = sum(seconds for what, seconds
+                   in psutil.cpu_times()._asdict().items()
+                   if what not in ("idle", "iowait", "guest", "guest_nice"))
+        times = os.times()
+        return (time.monotonic(), busy,
+                times.children_user + times.children_system)
 
 
 def machine_of(found):
@@ -50,21 +81,22 @@ def of_others(df):
 
 
 def beyond(df):
-    """The highest load of the runs, where it is beyond the number of cores.
+    """Where runs and other programs wanted more cores than there are.
 
     Returns
     -------
-    (float, int) or None
-        It, and the cores.
+    (float, int, int) or None
+        Cores that others used, of the worst of the runs, runs at a time, and
+        the cores that there are.
     """
-    if LOAD not in df:
+    if OTHERS not in df:
         return None
-    cores = df["system-cpus"].astype(float)
-    over = df[df[LOAD].astype(float) > cores + _OWN]
+    found = df[[OTHERS, "runs-jobs", "system-cpus"]].astype(float)
+    over = found[found.sum(axis=1) - 2 * found["system-cpus"] > _ALLOWED]
     if over.empty:
         return None
-    worst = over.loc[over[LOAD].astype(float).idxmax()]
-    return float(worst[LOAD]), int(worst["system-cpus"])
+    others, jobs, cores = over.loc[over[OTHERS].idxmax()]
+    return float(others), int(jobs), int(cores)
 
 
 def notes(df):
@@ -82,8 +114,8 @@ def notes(df):
     found, most = [], beyond(df)
     if most:
         found.append(
-            f"The machine was loaded: {most[0]:.1f} on {most[1]} cores, and "
-            "times are longer than they would be.")
+            f"Other programs used {most[0]:.1f} of {most[2]} cores, beside "
+            f"{most[1]} runs at a time: times are longer than they would be.")
     return found + [
         f"Parameters chosen on another machine ({machine}): "
         f"{', '.join(names)}." for machine, names in of_others(df).items()]

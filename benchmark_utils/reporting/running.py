@@ -198,6 +198,7 @@ class Stage:
 
     def _run(self):
         before, start = record.machine(), time.time()
+        others = conditions.Others()
         lost = {}
         with tempfile.TemporaryDirectory(
                 dir=self.yml.parent, prefix=".part-") as folder:
@@ -230,6 +231,9 @@ class Stage:
                     f"{name} was {how} (see {self.log})"
                     for name, how in lost.items())
                     or _why_nothing(text, self.log))
+            # Of a cluster nothing is known here.
+            self.others = (None if self.options.parallel_config
+                           else others.cores())
             rows = self._store(part, ends) if part.exists() else 0
         files.write(self.done, record.text({
             "ends": ends, "rows": rows,
@@ -238,6 +242,7 @@ class Stage:
                 self.yml, self.parquet.with_suffix(""))),
             "jobs": self.options.n_jobs or 1, "one at a time": alone,
             "parallel config": str(self.options.parallel_config or ""),
+            "cores that others used": self.others,
             "machine before": before, "machine after": record.machine()}))
 
     def _leave_out(self, name, how, lost):
@@ -337,7 +342,7 @@ class Stage:
         df[tables.ASKED] = self.repetitions
         df = df.assign(**record.columns())
         df["runs-jobs"] = self.options.n_jobs or 1
-        df[conditions.LOAD] = conditions.load()
+        df[conditions.OTHERS] = self.others
         df[tables.DIVERGED] = pd.Series(
             [json.dumps(lost)] + [None] * (len(df) - 1), index=df.index)
         with files.replacing(self.parquet) as whole:
