@@ -9,7 +9,7 @@ The rules, with T the time of a run of the comparison, ``--max-seconds``:
    (``spaces``), and, for a quarter of them each, points of that space halved
    and quartered around the best so far, which may reach beyond its edges.
 2. The best 8 run for T / 2, and the best 3 of these for T, with 5 samplings;
-   where all of them diverge, the next follow.
+   where all of them diverge, the next follow, of the 8 and then of the 32.
 3. The best are those with the lowest median, over samplings, of h at the end
    of the time, by which comparisons rank as well; a run that diverges counts
    as infinity.
@@ -109,40 +109,60 @@ class Tuning:
         if not best:
             raise ValueError("every configuration diverged: see the logs in "
                              f"{self.folder}")
-        halved = self._round(
-            "halving", self.search, options.survivors, HALVING * seconds, 1, 1)
-        self.final = self._round(
-            "final", halved, options.finalists, seconds, options.repetitions,
-            2)
+        self.final = self._longer({
+            name: ranked(self.search, name, None) for name in self.methods})
         return {name: found[0] for name in self.methods
                 if (found := ranked(self.final, name, 1))}
 
-    def _round(self, round_name, problem, n, seconds, repetitions, start):
-        """Longer runs of the best n of each method.
+    def _longer(self, left):
+        """Rule 2: what finalists have found.
 
-        Of a method of which all of them diverge, the next n follow.
+        Of a method of which all of them diverge the next follow, first of
+        those that have run for half of the time, then of the search.
+
+        Parameters
+        ----------
+        left : dict of {str: list of Configuration}
+            Of each method, the best first.
         """
-        left = {name: ranked(problem, name, None) for name in self.methods}
-        stages = []
-        while entries := [(self.methods[name], self.parameters[c.name])
-                          for name, found in left.items() for c in found[:n]]:
-            stages.append(self._stage(
-                f"{round_name}-{len(stages) + 1}", entries, seconds,
-                repetitions, start))
-            longer = self._problem(stages)
-            left = {name: found[n:] for name, found in left.items()
-                    if not ranked(longer, name, 1)}
-        if longer is None:
-            raise ValueError(f"every run of {seconds:g} s diverged: see the "
-                             f"logs in {self.folder}")
-        return longer
+        options, seconds = self.options, self.options.max_seconds
+        halving, finals, final = HALVING * seconds, [], None
+        while left := {name: found for name, found in left.items() if found}:
+            halved = self._problem([self._best(
+                "halving", left, options.survivors, halving, 1, 1)])
+            finalists = {name: ranked(halved, name, None) for name in left}
+            while finalists := {
+                    name: found for name, found in finalists.items()
+                    if found and not ranked(final, name, 1)}:
+                finals.append(self._best(
+                    "final", finalists, options.finalists, seconds,
+                    options.repetitions, 2))
+                final = self._problem(finals)
+                finalists = {name: found[options.finalists:]
+                             for name, found in finalists.items()}
+            left = {name: found[options.survivors:]
+                    for name, found in left.items()
+                    if not ranked(final, name, 1)}
+        if final is None:
+            raise ValueError(
+                f"every run of {seconds if finals else halving:g} s diverged:"
+                f" see the logs in {self.folder}")
+        return final
+
+    def _best(self, round_name, found, n, *how):
+        """A stage of the best n of each method."""
+        number = 1 + sum(stage.name.startswith(f"{round_name}-")
+                         for stage, _ in self.stages)
+        return self._stage(f"{round_name}-{number}", [
+            (self.methods[name], self.parameters[c.name])
+            for name, best in found.items() for c in best[:n]], *how)
 
     def _points(self, n, best, k):
         """What a round of the search adds, for all methods."""
         entries = []
         for name, method in self.methods.items():
             tried, space = self.tried[name], self.spaces[name]
-            if k and self._skipped(name):
+            if k and self._is_hopeless(name, len(tried)):
                 continue
             centre = None
             if k:
@@ -161,6 +181,12 @@ class Tuning:
         for text in stage.unusual():
             note(text)
         return self.stages[-1]
+
+    def _is_hopeless(self, name, n):
+        """Whether all of n configurations were skipped, or one was killed."""
+        ends = self._skipped(name)
+        return len(ends) >= n or any(
+            end.startswith(running.KILLED) for end in ends)
 
     def _skipped(self, name):
         """Why configurations of a method were skipped, one reason each."""

@@ -132,11 +132,31 @@ def test_half_of_the_repetitions_is_infinity(tuned):
             return None
         return 10.0 / step_of_x
 
-    _, chosen, _ = tuned(value, [solver("A"), solver(
+    _, chosen, _ = tuned(value, [solver(
         "B", search_space={"step_size": [1.0], "outer_ratio": [0.5, 2.0]})])
-    # All finalists of A have large steps.
-    assert list(chosen) == ["B"]
     assert chosen["B"].parameters["outer_ratio"] == 2.0
+
+
+def test_where_the_fastest_diverge_late_the_next_of_the_search_follow(tuned):
+    """Twice as many as are halved are fast, and none of them holds."""
+    fast = set()
+
+    def value(name, parameters, seconds, k):
+        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
+        key = tuple(parameters.values())
+        if seconds < 2:
+            if len(fast) < 16:
+                fast.add(key)
+            return 1.0 / step_of_x - (1e3 if key in fast else 0)
+        return None if key in fast and seconds > 6 else 1.0 / step_of_x
+
+    tuning, chosen, stages = tuned(value, [solver("A"), solver("B")])
+    assert set(chosen) == {"A", "B"}
+    for choice in chosen.values():
+        assert tuple(choice.parameters.values()) not in fast
+    names = [name for name, *_ in stages]
+    assert names[3:5] == ["halving-1", "final-1"] and "halving-2" in names
+    assert len(names) == len(set(names))
 
 
 def test_what_diverges_later_is_left_behind(tuned):
@@ -199,3 +219,14 @@ def test_what_is_skipped_is_said_and_not_tried_again(tuned):
     assert [n for _, n, *_ in stages] == [32, 8, 8, 8, 3]
     assert [name for name, *_ in stages][-2:] == ["halving-1", "final-1"]
     assert list(chosen) == ["B"]
+
+
+def test_a_method_of_which_some_are_skipped_has_its_share(tuned):
+    def value(name, parameters, seconds, k):
+        if parameters["step_size"] < 0.3:
+            return "skip: step_size is too small for this"
+        return quality(parameters)
+
+    tuning, chosen, _ = tuned(value, [solver("A")])
+    assert len(tuning.tried["A"]) == 32
+    assert chosen["A"].parameters["step_size"] >= 0.3
