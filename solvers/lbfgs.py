@@ -6,6 +6,8 @@ from benchmark_utils.methods.boxes import is_box
 from benchmark_utils.methods.exact_oracles import ExactOracles, one_thread
 from benchmark_utils.methods.solver import BilevelSolver
 
+ROUNDING = 1e-16
+
 
 class Solver(BilevelSolver):
     """Limited-memory BFGS on h (L-BFGS).
@@ -15,14 +17,15 @@ class Solver(BilevelSolver):
 
     SciPy's L-BFGS-B minimises h by its implicit gradient. The inner problem
     is solved by a trust-region Newton method and the adjoint system by
-    conjugate gradient, both warm-started and to a fixed tolerance. The bounds
+    conjugate gradient, both warm-started and to a given tolerance. The bounds
     are the projections of points far outside: where the feasible set is no
     box, the problem is skipped.
 
     The callback comes after each accepted iteration, not after each trial of
     the line search. Where the line search finds no decrease, it starts again
-    with an empty memory, and where that finds none either, the run ends:
-    rounding hides what a step along the gradient would gain. Where h falls
+    with an empty memory, and where that finds none either, with a tenth of
+    the tolerance. The run ends below 1e-16, where rounding hides what a step
+    along the gradient would gain. Where h falls
     for ever, as when penalties of useless features grow without bound, it
     depends on rounding how far out that is.
 
@@ -30,7 +33,7 @@ class Solver(BilevelSolver):
     ----------
     tolerance : float
         Norm of the gradient of G in z, and of the residual of the adjoint
-        system, at which these are solved.
+        system, at which these are solved at first.
     memory : int
         Pairs of differences in the approximation of the Hessian of h.
     """
@@ -55,6 +58,7 @@ class Solver(BilevelSolver):
 
     def start(self):
         self.exact = ExactOracles(self.G, self.F, self.z)
+        self.accuracy = self.tolerance
         # h, its gradient and z* at x, once known, and at the last trial.
         self.known = self.trial = None
 
@@ -85,12 +89,15 @@ class Solver(BilevelSolver):
                     # No other end than the callback's, or the line search's.
                     options={"maxcor": self.memory, "ftol": 0.0, "gtol": 0.0,
                              "maxiter": 10**9, "maxfun": 10**9})
-                goes_on = goes_on and self.known[0] < last_value
+                if not self.known[0] < last_value:
+                    # What the error of z hides is seen with less of it.
+                    self.accuracy *= 0.1
+                    goes_on = goes_on and self.accuracy > ROUNDING
                 last_value = self.known[0]
 
     def h(self, x):
         """h and its gradient; an overflow makes the line search go back."""
-        value, gradient = self.exact.value_and_gradient(x, self.tolerance)
+        value, gradient = self.exact.value_and_gradient(x, self.accuracy)
         # To first order in the error of z, F(z, x) is h(x) - v'g: a value that
         # is too low by that would stop the line search from its iterate.
         value += self.exact.v @ self.exact.g

@@ -26,6 +26,15 @@ def test_reaches_a_stationary_point(logistic):
     assert judged["grad_norm"] < 1e-6
 
 
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-6])
+def test_its_tolerance_is_not_the_end(quadratic, tolerance):
+    """The error that it leaves is far above what is asked for here."""
+    judged = judge(quadratic, run_solver(
+        make_solver("L-BFGS", quadratic, tolerance=tolerance), 100))
+    assert abs(judged["value_gap"]) < 1e-10
+    assert judged["grad_norm"] < 1e-8
+
+
 def test_first_step_is_along_the_gradient(quadratic):
     result = run_solver(make_solver("L-BFGS", quadratic), 1)
     exact = ExactOracles(*quadratic.batches("full"), quadratic.inner_start)
