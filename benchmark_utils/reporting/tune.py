@@ -9,10 +9,11 @@ The rules, with T the time of a run of the comparison, ``--max-seconds``:
    (``spaces``), and, for a quarter of them each, points of that space halved
    and quartered around the best so far, which may reach beyond its edges.
 2. The best 8 run for T / 2, and the best 3 of these for T, with 5 samplings;
-   where all of them diverge, the next follow, of the 8 and then of the 32.
+   where none of them holds, the next follow, of the 8 and then of the 32.
 3. The best are those with the lowest median, over samplings, of h at the end
    of the time, by which comparisons rank as well; a run that diverges counts
-   as infinity.
+   as infinity. What diverged in more than one of five is taken only where
+   nothing else is left: in half of the runs of a comparison it might.
 
 That is the same time for each method: 22 T, less where runs diverge, or where
 a method has fewer configurations. No start and no sampling of these runs is
@@ -51,6 +52,8 @@ from benchmark_utils.reporting.suite import ROOT, Dataset, methods
 
 #: Of the time of a comparison: of a run of the search, and of the next round.
 SEARCH, HALVING = 0.1, 0.5
+#: Share of the repetitions in which a configuration must not diverge.
+HOLDS = 0.8
 RULES = ("configurations", "survivors", "finalists", "repetitions",
          "max_seconds")
 
@@ -117,7 +120,7 @@ class Tuning:
     def _longer(self, left):
         """Rule 2: what finalists have found.
 
-        Of a method of which all of them diverge the next follow, first of
+        Of a method of which none of them holds the next follow, first of
         those that have run for half of the time, then of the search.
 
         Parameters
@@ -133,7 +136,7 @@ class Tuning:
             finalists = {name: ranked(halved, name, None) for name in left}
             while finalists := {
                     name: found for name, found in finalists.items()
-                    if found and not ranked(final, name, 1)}:
+                    if found and not _has_held(final, name)}:
                 finals.append(self._best(
                     "final", finalists, options.finalists, seconds,
                     options.repetitions, 2))
@@ -142,7 +145,7 @@ class Tuning:
                              for name, found in finalists.items()}
             left = {name: found[options.survivors:]
                     for name, found in left.items()
-                    if not ranked(final, name, 1)}
+                    if not _has_held(final, name)}
         if final is None:
             raise ValueError(
                 f"every run of {seconds if finals else halving:g} s diverged:"
@@ -269,11 +272,21 @@ def ranked(problem, method, n):
     Returns
     -------
     list of Configuration
-        Without those that diverged in half of the repetitions.
+        Without those that diverged in half of the repetitions; those that
+        diverged in more than one of five are the last.
     """
     found = [c for c in problem.configurations if c.method == method
              and math.isfinite(c.score()[0])] if problem else []
-    return sorted(found, key=lambda c: (c.score(), c.name))[:n]
+    return sorted(found, key=lambda c: (
+        not _holds(c), c.score(), c.name))[:n]
+
+
+def _holds(configuration):
+    return len(configuration.curves) >= HOLDS * configuration.n_asked
+
+
+def _has_held(problem, method):
+    return any(map(_holds, ranked(problem, method, 1)))
 
 
 def _shown(parameters):

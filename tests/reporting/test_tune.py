@@ -137,6 +137,24 @@ def test_half_of_the_repetitions_is_infinity(tuned):
     assert chosen["B"].parameters["outer_ratio"] == 2.0
 
 
+@pytest.mark.parametrize("n_lost, expected", [(1, 0.5), (2, 2.0)])
+def test_what_diverges_in_two_of_five_is_no_choice(tuned, n_lost, expected):
+    """It might diverge in half of the runs of a comparison."""
+    def value(name, parameters, seconds, k):
+        step_of_x = parameters["step_size"] / parameters["outer_ratio"]
+        if step_of_x > 1 and seconds > 5 and k < n_lost:
+            return None
+        return 1.0 / step_of_x
+
+    choices = {"step_size": [1.0], "outer_ratio": [0.5, 2.0]}
+    _, chosen, _ = tuned(value, [solver("A", search_space=choices)])
+    assert chosen["A"].parameters["outer_ratio"] == expected
+    # Where nothing else is left it is one.
+    _, chosen, _ = tuned(value, [solver("A", search_space={
+        **choices, "outer_ratio": [0.5]})])
+    assert chosen["A"].parameters["outer_ratio"] == 0.5
+
+
 def test_where_the_fastest_diverge_late_the_next_of_the_search_follow(tuned):
     """Twice as many as are halved are fast, and none of them holds."""
     fast = set()
