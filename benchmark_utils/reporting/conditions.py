@@ -20,10 +20,16 @@ class Others:
     """How many cores other programs use, from its making on.
 
     The load average would count threads that wait, ours as well.
+
+    Parameters
+    ----------
+    elsewhere : bool
+        Whether runs are on other machines, of which nothing is known here.
     """
 
-    def __init__(self):
+    def __init__(self, elsewhere=False):
         self._start = self._now()
+        self._known = not elsewhere and os.name != "nt"
 
     def cores(self):
         """Cores that were used, on average, but by this process's children.
@@ -31,11 +37,12 @@ class Others:
         Returns
         -------
         float or None
-            None on Windows, which does not say what children have used.
+            None elsewhere, and on Windows, which does not say what children
+            have used.
         """
         wall, busy, own = (now - then for now, then in zip(
             self._now(), self._start, strict=True))
-        return None if os.name == "nt" else max(0.0, (busy - own) / wall)
+        return max(0.0, (busy - own) / wall) if self._known else None
 
     @staticmethod
     def _now():

@@ -198,7 +198,7 @@ class Stage:
 
     def _run(self):
         before, start = record.machine(), time.time()
-        others = conditions.Others()
+        others = conditions.Others(self.options.parallel_config)
         lost = {}
         with tempfile.TemporaryDirectory(
                 dir=self.yml.parent, prefix=".part-") as folder:
@@ -231,9 +231,7 @@ class Stage:
                     f"{name} was {how} (see {self.log})"
                     for name, how in lost.items())
                     or _why_nothing(text, self.log))
-            # Of a cluster nothing is known here.
-            self.others = (None if self.options.parallel_config
-                           else others.cores())
+            self.others = others.cores()
             rows = self._store(part, ends) if part.exists() else 0
         files.write(self.done, record.text({
             "ends": ends, "rows": rows,

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from handmade import table
 
-from benchmark_utils.reporting import running, seeds, tables, tune
+from benchmark_utils.reporting import running, search, seeds, tables
 from benchmark_utils.reporting.suite import Method
 
 
@@ -85,7 +85,7 @@ def tuned(monkeypatch, tmp_path):
         options = Namespace(
             configurations=configurations, survivors=8, finalists=3,
             repetitions=5, max_seconds=10.0, seed=0)
-        tuning = tune.Tuning(Dataset, methods, options, tmp_path)
+        tuning = search.Tuning(Dataset, methods, options, tmp_path)
         chosen = tuning.run()
         return tuning, chosen, stages
 
