@@ -12,6 +12,7 @@ import numpy as np
 from benchopt import BaseDataset
 from benchopt.benchmark import get_running_benchmark
 from benchopt.config import get_data_path
+from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark_utils import checks
@@ -67,8 +68,10 @@ class BilevelDataset(NamesFiles, BaseDataset):
                 raise ValueError(other)
             # BLAS rounds differently with each number of threads, and a
             # worker of a parallel run, which simulates the data anew, has
-            # fewer than a sequential run.
-            with threadpool_limits(limits=1, user_api="blas"):
+            # fewer than a sequential run. And what asks joblib for workers,
+            # as scikit-learn does, would take those of the run, and end them.
+            with threadpool_limits(limits=1, user_api="blas"), (
+                    parallel_config("sequential")):
                 problem = self.get_problem()
             if not isinstance(problem, BilevelProblem):
                 raise TypeError(

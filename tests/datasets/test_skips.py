@@ -172,3 +172,25 @@ def test_the_run_goes_on(tmp_path):
     assert "Reason: broken: KeyError: 'y'" in text
     assert len(re.findall("Traceback", text)) == 1 and '{"X": None}' in text
     assert "done" in text.partition("quadratic")[2], text
+
+
+def test_a_dataset_that_asks_for_workers_leaves_those_of_the_run(tmp_path):
+    """As scikit-learn's cross-validation does, in the midst of a run."""
+    suite = copy_suite(tmp_path / "suite")
+    code = (suite / "datasets" / "template_dataset.py").read_text()
+    for old, new in {
+            'name = "template"': 'name = "forks"',
+            "    def get_problem(self):\n": (
+                "    def get_problem(self):\n"
+                "        from joblib import Parallel, delayed\n"
+                "        Parallel()(delayed(abs)(k) for k in range(3))\n")
+            }.items():
+        assert code.count(old) == 1
+        code = code.replace(old, new)
+    (suite / "datasets" / "forks.py").write_text(code)
+    status, text = run(
+        ["-m", "benchopt", "run", ".", "-d", "forks", "-s", "SOBA", "-s",
+         "SABA", "-n", "2", "-j", "2", "--no-plot"], suite)
+    assert status == 0, text
+    table = pd.read_parquet(next((suite / "outputs").glob("*.parquet")))
+    assert table["solver_name"].nunique() == 2
