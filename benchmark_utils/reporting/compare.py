@@ -165,7 +165,7 @@ class Comparison:
             ("Repetitions that diverged", missing),
             ("Asked for fewer repetitions than others", fewer),
             ("Read before 97 % of the time" + (
-                ", as an iteration is longer than what is left"
+                ", as the next evaluation came after its end"
                 if protocol.names_of(self.table) == [protocol.PROTOCOL]
                 else ""), [
                  f"{method} at {share:.0%}"
