@@ -28,12 +28,18 @@ def test_each_step_matches_the_formula():
     problem = make_problem(
         "quadratic", n_inner=24, n_outer=32, inner_dim=4, outer_dim=3,
         conditioning=100.0, noise=0.5)
-    solver, states = make_solver("HOAG", problem, tolerance=1e-13), []
+    solver = make_solver("HOAG", problem, tolerance=1e-13)
+    states, used = [], []
 
     def callback():
         result = solver.get_result()
         states.append((result["inner_var"], result["outer_var"],
                        solver.steps.L))
+        if len(states) == 20:
+            # A step a thousand times too long is one to take back, on
+            # whatever way rounding leads.
+            solver.steps.L *= 1e-3
+        used.append(solver.steps.L)
         return len(states) <= 150
 
     solver.run(callback)
@@ -49,7 +55,8 @@ def test_each_step_matches_the_formula():
     assert states[1][2] == pytest.approx(np.linalg.norm(p))
 
     seen = set()
-    for (_, x, L), after in pairwise(states[1:]):
+    for ((_, x, _), after), L in zip(
+            pairwise(states[1:]), used[1:], strict=False):
         h, p, z = h_and_gradient(x)
         trial = x - p / L
         h_trial, _, z_trial = h_and_gradient(trial)
