@@ -342,13 +342,19 @@ def _run(options, own, dataset, chosen, folder):
         df, dataset.name, tables.find_objective(df), folder,
         {"runs": [stage.story for stage in stages],
          "seeds": {"of the comparison": own, "of the choice": chosen.seeds},
-         "sources": {m.name: chosen.sources[m.name]
+         "sources": {m.name: _within(chosen.sources[m.name])
                      for m, _ in chosen.entries},
          "config": stages[0].config},
         mixed=True,
         diverged={name for name, end in ends if end == "diverged"},
         lost=sorted({f"{tables.method_of(name)} ({end})" for name, end in ends
                      if not end.startswith(("done", "diverged"))}))
+
+
+def _within(file):
+    """A file as seen from the suite's folder, if it is in it."""
+    file = Path(file).resolve()
+    return file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
 
 
 def _slug(typed):

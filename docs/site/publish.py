@@ -95,8 +95,8 @@ def take(folder):
     Raises
     ------
     ValueError
-        If there is none, it is of changed code, or by other rules than those
-        of the present.
+        If there is none, it is of changed code, by other rules than those of
+        the present, or its parameters are from several files.
     """
     table, record = folder / f"{folder.name}.parquet", folder / "record.json"
     if not (table.exists() and record.exists()):
@@ -111,14 +111,19 @@ def take(folder):
                          "rules of before")
     name, = short_names([story["dataset"]])
     of_defaults = folder.name.endswith("_defaults")
+    source, *others = {(ROOT / file).resolve()
+                       for file in story["sources"].values()}
+    if others and not of_defaults:
+        raise ValueError(f"folder={str(folder)!r} is not valid: its parameters"
+                         " are from several files, and one is needed: "
+                         f"{sorted(map(str, (source, *others)))}")
     target = RESULTS / "defaults" if of_defaults else RESULTS
     target.mkdir(exist_ok=True)
     shutil.copy(table, target / f"{name}.parquet")
     shutil.copy(record, target / f"{name}.json")
-    if not of_defaults:
-        for source in dict.fromkeys(story["sources"].values()):
-            if (ROOT / source).resolve() != ROOT / "configs" / f"{name}.yml":
-                shutil.copy(ROOT / source, ROOT / "configs" / f"{name}.yml")
+    config = ROOT / "configs" / f"{name}.yml"
+    if not of_defaults and source != config:
+        shutil.copy(source, config)
     note(f"{name}: {target / name}.parquet")
 
 
@@ -159,14 +164,14 @@ def write_pages():
         note(f"{page.relative_to(ROOT)}")
     blocks = {}
     if len(found) > 1:
-        problems = [c.problem for c in found.values()]
-        blocks |= of_all(found)
-        for name, draw in {
-                "ranks": Overview(problems).draw,
-                "critical_difference": Overview(problems).separation.draw,
-                "profile": lambda: figures.profile(
-                    problems, "time", FRACTION)}.items():
-            prints.save(draw(), DOCS / f"{name}.svg")
+        overview = Overview([c.problem for c in found.values()])
+        blocks |= of_all(found, overview)
+        for name, figure in {
+                "ranks": overview.draw(),
+                "critical_difference": overview.separation.draw(),
+                "profile": figures.profile(
+                    overview.problems, "time", FRACTION)}.items():
+            prints.save(figure, DOCS / f"{name}.svg")
     if len(plain) > 1:
         blocks["defaults"] = Overview(
             [c.problem for c in plain.values()]).markdown()
@@ -250,14 +255,15 @@ def _conditions(record):
         f"`{record['code']['git']['commit'][:10]}`.")
 
 
-def of_all(found):
+def of_all(found, overview):
     """Blocks of the page of all problems.
 
     Parameters
     ----------
     found : dict of {str: Comparison}
+    overview : Overview
+        Of their problems.
     """
-    overview = Overview([c.problem for c in found.values()])
     return {"overview": overview.markdown(),
             "families": _of_families(overview, list(found)),
             "gaps": _of_gaps(found),

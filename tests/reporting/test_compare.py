@@ -2,11 +2,13 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from handmade import OBJECTIVE, SABA, SHORT, A, table
+from harness import ROOT
 
-from benchmark_utils.reporting import conditions
+from benchmark_utils.reporting import compare, conditions
 from benchmark_utils.reporting.compare import Comparison
 
 # Half a second of a core.
@@ -68,3 +70,8 @@ def test_what_a_program_that_is_no_child_uses_is():
     time.sleep(1.5)
     assert others._now()[2] == before
     assert others.cores() > 0.1
+
+
+def test_a_record_names_files_of_the_suite_as_seen_from_it(tmp_path):
+    assert compare._within(ROOT / "configs/a.yml") == Path("configs/a.yml")
+    assert compare._within(tmp_path / "a.yml") == tmp_path / "a.yml"

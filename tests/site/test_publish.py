@@ -100,6 +100,20 @@ def test_what_is_no_result_is_refused(suite, capsys, change, message):
     assert not list((suite / "results").iterdir())
 
 
+def test_parameters_of_several_files_are_refused(suite, capsys):
+    """One would stand in configs/ for all of them."""
+    folder = compared(suite, "d")
+    file = folder / "record.json"
+    story = json.loads(file.read_text())
+    story["sources"]["SABA"] = "outputs/other.yml"
+    file.write_text(json.dumps(story))
+    with pytest.raises(SystemExit):
+        publish.main([str(folder)])
+    assert "are from several files" in " ".join(
+        capsys.readouterr().err.split())
+    assert not list((suite / "results").iterdir())
+
+
 def test_a_page_without_a_mark_is_named(suite):
     compared(suite, "d")
     (suite / "docs" / "d.md").write_text("# d\n")
