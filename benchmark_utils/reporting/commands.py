@@ -2,6 +2,7 @@
 import argparse
 import math
 import sys
+from pathlib import Path
 
 
 def at_least_one(text):
@@ -38,6 +39,19 @@ def parser_of(text):
     """Parser of a command whose module has this docstring."""
     return argparse.ArgumentParser(
         description=text, formatter_class=argparse.RawTextHelpFormatter)
+
+
+def add_options_of_runs(parser):
+    """Options of a command that runs benchopt."""
+    parser.add_argument("-j", "--n-jobs", type=at_least_one, metavar="N",
+                        help="runs at a time, on this machine")
+    parser.add_argument("--parallel-config", metavar="FILE", type=Path,
+                        help="as in benchopt: Dask, SLURM")
+    parser.add_argument("--seed", type=int, default=0,
+                        help="another one has other starts and samplings")
+    parser.add_argument("--timeout", type=at_least_one, metavar="SECONDS",
+                        help="wall time of a run with its evaluations "
+                        "(default: ten minutes and a minute a second)")
 
 
 def note(text):

@@ -45,6 +45,7 @@ from benchmark_utils.reporting import (
 )
 from benchmark_utils.reporting.chosen import Chosen
 from benchmark_utils.reporting.commands import (
+    add_options_of_runs,
     at_least_one,
     note,
     parser_of,
@@ -78,8 +79,8 @@ class Comparison:
         For the record.
     mixed : bool
         Allow runs of several machines or versions.
-    diverged : list of str
-        Configurations of which nothing is left.
+    diverged : iterable of (str, int, int)
+        Of which nothing is left: see ``Problem``.
     lost : list of str
         What else a reader must know of what is missing.
     """
@@ -212,7 +213,7 @@ def add_options(parser):
                         "that differs from its commit, or that git does not "
                         "know; the record says so")
     parser.add_argument("--no-dashboard", action="store_true")
-    running.add_options(parser)
+    add_options_of_runs(parser)
 
 
 def main(arguments=None):
@@ -346,7 +347,7 @@ def _run(options, own, dataset, chosen, folder):
                      for m, _ in chosen.entries},
          "config": stages[0].config},
         mixed=True,
-        diverged={name for name, end in ends if end == "diverged"},
+        diverged=[of for stage in stages for of in stage.diverged],
         lost=sorted({f"{tables.method_of(name)} ({end})" for name, end in ends
                      if not end.startswith(("done", "diverged"))}))
 

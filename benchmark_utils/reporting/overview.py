@@ -94,8 +94,18 @@ class Overview:
                 for what, names in leaders.items()) + ".")
         return claims
 
-    def markdown(self):
-        """What can be said, then the matrix as a table, and the diagram."""
+    def markdown(self, with_diagram=True):
+        """What can be said, then the matrix as a table.
+
+        Parameters
+        ----------
+        with_diagram : bool
+            Whether the diagram of what is not separated follows, as text.
+
+        Returns
+        -------
+        str
+        """
         rows = [["method", *map(markup.markdown, self._heads), "mean rank",
                  *list(self.by)[1:]]]
         rows += [[markup.markdown(method),
@@ -123,8 +133,9 @@ class Overview:
             "the time, of those that have not ended at a stationary point: "
             + markup.markdown(calls) + ". Who has made fewer is ranked by its "
             "end.", "",
-            "Mean ranks; a bar joins methods that are not separated:", "",
-            "```text", self.separation.text(), "```", ""])
+            *(["Mean ranks; a bar joins methods that are not separated:", "",
+               "```text", self.separation.text(), "```", ""]
+              if with_diagram else [])])
 
     def draw(self, width=WIDTHS[""]):
         """The matrix as a figure: ranks, and their means.

@@ -33,7 +33,7 @@ from benchmark_utils.reporting import (
     record,
     tables,
 )
-from benchmark_utils.reporting.commands import at_least_one, note
+from benchmark_utils.reporting.commands import note
 from benchmark_utils.reporting.killed import KILLED, MOST_KILLED
 from benchmark_utils.reporting.suite import ROOT, digest
 from benchmark_utils.sources import imported_by
@@ -47,19 +47,6 @@ _REASON = re.compile(r"Reason: ([^\n\r]*)")
 
 class Interrupted(Exception):
     """Ctrl-C: what is done is kept."""
-
-
-def add_options(parser):
-    """Options of a command that runs benchopt."""
-    parser.add_argument("-j", "--n-jobs", type=at_least_one, metavar="N",
-                        help="runs at a time, on this machine")
-    parser.add_argument("--parallel-config", metavar="FILE", type=Path,
-                        help="as in benchopt: Dask, SLURM")
-    parser.add_argument("--seed", type=int, default=0,
-                        help="another one has other starts and samplings")
-    parser.add_argument("--timeout", type=at_least_one, metavar="SECONDS",
-                        help="wall time of a run with its evaluations "
-                        "(default: ten minutes and a minute a second)")
 
 
 class Stage:
@@ -80,7 +67,7 @@ class Stage:
         Of a solver's own time.
     repetitions : int
     options : argparse.Namespace
-        Those of ``add_options``.
+        Those of ``commands.add_options_of_runs``.
     seed : int
         benchopt's.
     cache : Path, optional
@@ -180,6 +167,12 @@ class Stage:
         end.
         """
         return self.story["ends"]
+
+    @property
+    def diverged(self):
+        """Configuration, seed and repetitions of what has diverged."""
+        return [(name, self.config["seed"], self.repetitions)
+                for name, end in self.ends.items() if end == "diverged"]
 
     def unusual(self):
         """A line for each way to end that is neither good nor diverged.

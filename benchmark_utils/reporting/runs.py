@@ -198,9 +198,9 @@ class Problem:
         A table that ``tables.prepared`` has made.
     dataset, objective : str
         Full names.
-    diverged : iterable of str
-        Configurations of which nothing is left, beside those that the table
-        names.
+    diverged : iterable of (str, int, int)
+        A configuration, the seed from which nothing is left of it, and how
+        many repetitions it was asked for; beside those that the table names.
 
     Attributes
     ----------
@@ -248,12 +248,14 @@ class Problem:
             found[name][seed] = curves, int(rows["n_asked"].max())
         for seed, rows in df.groupby("base_seed"):
             # Of these nothing is left from this seed.
-            lost = set(diverged).difference(found).union(*(
+            lost = set().union(*(
                 json.loads(text) for text in
                 rows.get(tables.DIVERGED, rows["gap"][:0]).dropna()))
             for name in lost:
                 found.setdefault(name, {}).setdefault(
                     seed, ([], int(rows["n_asked"].max())))
+        for name, seed, n_asked in diverged:
+            found.setdefault(name, {}).setdefault(str(seed), ([], n_asked))
         self.configurations = sorted(
             (Configuration(name, list(starts.values()))
              for name, starts in found.items()),
@@ -287,7 +289,8 @@ class Problem:
         """
         best = {}
         for configuration in self.configurations:
-            score = configuration.score(seconds), configuration.name
+            score = (configuration.score(seconds, "gap"),
+                     configuration.name)
             method = configuration.method
             if np.isfinite(score[0][0]) and (
                     method not in best or score < best[method][0]):

@@ -12,7 +12,7 @@ from benchmark_utils.reporting.styles import order
 
 #: Of the time of a comparison: of a run of the search, and of the next round.
 SEARCH, HALVING = 0.1, 0.5
-#: Share of the repetitions in which a configuration must not diverge.
+#: Share of its starts from which a finalist must not diverge.
 HOLDS = 0.8
 
 
@@ -31,6 +31,8 @@ class Tuning:
     ----------
     tried : dict of {str: list of dict}
         Configurations of each method.
+    seeds : list of int
+        Of the search, of the next round, and of the starts of finalists.
     search : Problem
         All that they have found.
     final : Problem
@@ -39,6 +41,7 @@ class Tuning:
 
     def __init__(self, dataset, chosen, options, folder):
         self.dataset, self.options, self.folder = dataset, options, folder
+        self.seeds = seeds.of_tuning(options.seed, options.starts)
         self.methods = {method.name: method for method in sorted(
             chosen, key=lambda method: order(method.name))}
         # Before anything runs: a space that is not valid is an error here.
@@ -63,7 +66,8 @@ class Tuning:
             entries = self._points(n, best, k)
             if entries:
                 searched.append(self._stage(
-                    f"search-{k + 1}", entries, SEARCH * seconds, 1, 0))
+                    f"search-{k + 1}", entries, SEARCH * seconds,
+                    self.seeds[0]))
             self.search = self._problem(searched)
             best = {name: found[0] for name in self.methods
                     if (found := ranked(self.search, name, 1))}
@@ -72,8 +76,12 @@ class Tuning:
                              f"{self.folder}")
         self.final = self._longer({
             name: ranked(self.search, name, None) for name in self.methods})
-        return {name: found[0] for name in self.methods
-                if (found := ranked(self.final, name, 1))}
+        chosen = {name: found[0] for name in self.methods
+                  if (found := ranked(self.final, name, 1))}
+        if not chosen:
+            raise ValueError("every finalist diverged from half of the starts:"
+                             f" see the logs in {self.folder}")
+        return chosen
 
     def _longer(self, left):
         """Rule 2: what finalists have found.
@@ -90,14 +98,16 @@ class Tuning:
         halving, finals, final = HALVING * seconds, [], None
         while left := {name: found for name, found in left.items() if found}:
             halved = self._problem([self._best(
-                "halving", left, options.survivors, halving, 1, 1)])
+                "halving", left, options.survivors, halving, self.seeds[1])])
             finalists = {name: ranked(halved, name, None) for name in left}
             while finalists := {
                     name: found for name, found in finalists.items()
                     if found and not _has_held(final, name)}:
-                finals.append(self._best(
-                    "final", finalists, options.finalists, seconds,
-                    options.repetitions, 2))
+                # A start each, as what holds from one, or on one draw of
+                # simulated data, may diverge from the next.
+                finals += [self._best("final", finalists, options.finalists,
+                                      seconds, seed)
+                           for seed in self.seeds[seeds.ROUNDS:]]
                 final = self._problem(finals)
                 finalists = {name: found[options.finalists:]
                              for name, found in finalists.items()}
@@ -134,10 +144,9 @@ class Tuning:
             entries += [(method, parameters) for parameters in found]
         return entries
 
-    def _stage(self, name, entries, seconds, repetitions, start):
-        stage = running.Stage(
-            self.folder, name, self.dataset, entries, seconds, repetitions,
-            self.options, seeds.of_tuning(self.options.seed)[start])
+    def _stage(self, name, entries, seconds, seed):
+        stage = running.Stage(self.folder, name, self.dataset, entries,
+                              seconds, 1, self.options, seed)
         self.stages.append((stage, stage.run()))
         for text in stage.unusual():
             note(text)
@@ -173,10 +182,8 @@ class Tuning:
         if different:
             note(f"runs of several machines or versions: {different}")
         # A stage in which all diverged has no table that would know of them.
-        return Problem(
-            df, self.dataset.name, tables.find_objective(df), diverged=[
-                name for stage, _ in stages
-                for name, end in stage.ends.items() if end == "diverged"])
+        return Problem(df, self.dataset.name, tables.find_objective(df),
+                       [of for stage, _ in stages for of in stage.diverged])
 
     def table(self):
         """Results of the search, for the plots of what is sensitive."""
@@ -230,13 +237,15 @@ def ranked(problem, method, n):
     Returns
     -------
     list of Configuration
-        Without those that diverged in half of the repetitions; those that
-        diverged in more than one of five are the last.
+        By h above the lowest that is known from a start, as starts, and
+        data that is drawn anew, differ by more than methods. Without those
+        that diverged in half of the runs; those that diverged in more than
+        one of five are the last.
     """
     found = [c for c in problem.configurations if c.method == method
-             and math.isfinite(c.score()[0])] if problem else []
+             and math.isfinite(c.score(column="gap")[0])] if problem else []
     return sorted(found, key=lambda c: (
-        not _holds(c), c.score(), c.name))[:n]
+        not _holds(c), c.score(column="gap"), c.name))[:n]
 
 
 def _holds(configuration):

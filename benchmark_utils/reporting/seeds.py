@@ -5,8 +5,8 @@ repetition the sampling of mini-batches.
 """
 #: Starts of a comparison, and samplings of each.
 STARTS, REPETITIONS = 3, 5
-#: Rounds of ``tune``, each with a start of its own.
-ROUNDS = 3
+#: Rounds of ``tune`` with one start each, and starts of its finalists.
+ROUNDS, FINALISTS = 2, 5
 #: Seeds of comparisons are below, those of choices are not; 0 is neither, as
 #: it is that of ``benchopt run .``, on which people choose by hand.
 FIRST_OF_TUNING = 10_000
@@ -39,8 +39,19 @@ def of_comparison(seed=0, starts=STARTS):
     return found
 
 
-def of_tuning(seed=0):
-    """Seeds of the rounds of ``tune``, one start each.
+def of_tuning(seed=0, starts=FINALISTS):
+    """Seeds of the rounds of ``tune``, then of its finalists.
+
+    Parameters
+    ----------
+    seed : int
+        Of the command: another one has other starts.
+    starts : int
+        Of a finalist.
+
+    Returns
+    -------
+    list of int
 
     Raises
     ------
@@ -49,4 +60,5 @@ def of_tuning(seed=0):
     """
     if seed < 0:
         raise ValueError(f"seed={seed} is not valid: 0 or more is needed")
-    return [FIRST_OF_TUNING + seed * ROUNDS + k for k in range(ROUNDS)]
+    n = ROUNDS + starts
+    return [FIRST_OF_TUNING + seed * n + k for k in range(n)]

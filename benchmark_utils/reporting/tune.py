@@ -8,12 +8,13 @@ The rules, with T the time of a run of the comparison, ``--max-seconds``:
    the defaults of its file, scrambled Sobol' points of its search space
    (``spaces``), and, for a quarter of them each, points of that space halved
    and quartered around the best so far, which may reach beyond its edges.
-2. The best 8 run for T / 2, and the best 3 of these for T, with 5 samplings;
+2. The best 8 run for T / 2, and the best 3 of these for T, from 5 starts;
    where none of them holds, the next follow, of the 8 and then of the 32.
-3. The best are those with the lowest median, over samplings, of h at the end
-   of the time, by which comparisons rank as well; a run that diverges counts
-   as infinity. What diverged in more than one of five is taken only where
-   nothing else is left: in half of the runs of a comparison it might.
+3. The best are those with the lowest median, over starts, of h at the end of
+   the time above the lowest that is known from the start, by which
+   comparisons rank as well; a run that diverges counts as infinity. What
+   diverged from more than one of five is taken only where nothing else is
+   left: in half of the runs of a comparison it might.
 
 That is the same time for each method: 22 T, less where runs diverge, or where
 a method has fewer configurations. No start and no sampling of these runs is
@@ -37,6 +38,7 @@ from benchmark_utils.reporting import (
     tables,
 )
 from benchmark_utils.reporting.commands import (
+    add_options_of_runs,
     at_least_one,
     note,
     parser_of,
@@ -46,8 +48,7 @@ from benchmark_utils.reporting.configs import Choices
 from benchmark_utils.reporting.search import Tuning
 from benchmark_utils.reporting.suite import ROOT, Dataset, methods
 
-RULES = ("configurations", "survivors", "finalists", "repetitions",
-         "max_seconds")
+RULES = ("configurations", "survivors", "finalists", "starts", "max_seconds")
 
 
 def add_options(parser):
@@ -60,8 +61,8 @@ def add_options(parser):
     for name, default, text in [
             ("configurations", 32, "of each method"),
             ("survivors", 8, "of them, which run longer"),
-            ("finalists", 3, "of these, with repetitions"),
-            ("repetitions", 5, "of a finalist")]:
+            ("finalists", 3, "of these, from several starts"),
+            ("starts", seeds.FINALISTS, "of a finalist")]:
         parser.add_argument(
             f"--{name}", type=at_least_one, default=default, metavar="N",
             help=f"{text} (default: {default})")
@@ -73,7 +74,7 @@ def add_options(parser):
     parser.add_argument("--output", type=Path,
                         help="config file, which must not exist (default: "
                         "best.yml in the folder)")
-    running.add_options(parser)
+    add_options_of_runs(parser)
 
 
 def main(arguments=None):
@@ -111,7 +112,7 @@ def _tune(options):
     lines = list(tuning.lines(best))
     rules = {**{name: getattr(options, name) for name in RULES},
              "machine": conditions.machine_of(record.machine()),
-             "seeds": seeds.of_tuning(options.seed)}
+             "seeds": tuning.seeds}
     said = "    " + ", ".join(f"{k} = {v}" for k, v in rules.items())
     with files.locked(output):
         # What another command has found meanwhile stays as well.

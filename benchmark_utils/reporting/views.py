@@ -64,7 +64,7 @@ def headline(best):
     list of Configuration
         In the order of the families.
     """
-    by_score = sorted(best, key=lambda m: best[m].score())
+    by_score = sorted(best, key=lambda m: best[m].score(column="gap"))
     firsts, families = [], set()
     for method in by_score:
         family = styles.family_of(method)
@@ -95,7 +95,7 @@ def first(best):
     list of Configuration
         In the order of the families.
     """
-    by_score = sorted(best, key=lambda m: best[m].score())
+    by_score = sorted(best, key=lambda m: best[m].score(column="gap"))
     wanted = [*by_score[:FIRST], *(m for m in ALWAYS if m in best), *(
         m for m in by_score if styles.family_of(m) is None)]
     kept = set(list(dict.fromkeys(wanted))[:MOST_PRINTED])
@@ -146,7 +146,7 @@ def shown(problem, view):
         return list(best.values())
     if view == FEW:
         return headline(best)
-    winner = min(best, key=lambda m: best[m].score(), default=None)
+    winner = min(best, key=lambda m: best[m].score(column="gap"), default=None)
     family = view if view in styles.FAMILIES else None
     return [configuration for method, configuration in best.items()
             if styles.family_of(method) == family or method == winner]

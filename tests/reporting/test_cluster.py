@@ -21,7 +21,7 @@ COMPARE = ["-m", f"{REPORTING}.compare", DATASET, "--max-seconds", "0.2",
            "--starts", "1", "--repetitions", "2", "--no-dashboard"]
 TUNE = ["-m", f"{REPORTING}.tune", DATASET, "--max-seconds", "0.2",
         "--configurations", "3", "--survivors", "2", "--finalists", "1",
-        "--repetitions", "2"]
+        "--starts", "2"]
 METHODS = ["-s", "SOBA", "-s", "SABA"]
 
 # One worker makes the suite that they share.

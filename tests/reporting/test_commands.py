@@ -27,7 +27,7 @@ from benchmark_utils.reporting import suite as has
 DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
 TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--max-seconds",
         "0.1", "--seed", "1", "--configurations", "4", "--survivors", "3",
-        "--finalists", "2", "--repetitions", "2"]
+        "--finalists", "2", "--starts", "2"]
 LBFGS = "L-BFGS[memory=5,tolerance=1e-10]"
 COMPARE = ["-m", "benchmark_utils.reporting.compare"]
 
@@ -67,7 +67,7 @@ def test_tune_chooses_by_its_rules(suite):
     assert lines[0] in written
     # Of the comparison, not of the choice.
     assert config["n-repetitions"] == seeds.REPETITIONS
-    own = seeds.of_tuning(1)
+    own = seeds.of_tuning(1, 2)
     assert configs.seeds_of(folder(suite) / "best.yml") == own
     assert "n_train=200" in config["dataset"][0]
     chosen = {name: values for solver in config["solver"]

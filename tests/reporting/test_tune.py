@@ -9,6 +9,8 @@ from handmade import table
 from benchmark_utils.reporting import running, search, seeds, tables
 from benchmark_utils.reporting.suite import Method
 
+SEEDS = seeds.of_tuning(0)
+
 
 class Solver:
     """What tuning needs of a class of benchopt."""
@@ -55,22 +57,25 @@ def tuned(monkeypatch, tmp_path):
 
         def __init__(self, folder, name, dataset, entries, seconds,
                      repetitions, options, seed):
+            assert repetitions == 1
             self.name, self.entries = name, entries
-            stages.append((name, len(entries), seconds, repetitions, seed))
+            stages.append((name, len(entries), seconds, seed))
+            start = max(0, SEEDS.index(seed) - seeds.ROUNDS)
             curves, self.ends = {}, {}
             for method, parameters in entries:
                 full = method.full_name(parameters)
-                self.ends[full] = "done"
-                for k in range(repetitions):
-                    h = Stage.value(method.name, parameters, seconds, k)
-                    if isinstance(h, str):
-                        self.ends[full] = h
-                    elif h is None:
-                        self.ends[full] = "diverged"
-                    else:
-                        curves[full, k] = [(0, 99), (seconds / 2, h)]
-            self.df = table(curves, run_date=name)
+                h = Stage.value(method.name, parameters, seconds, start)
+                if isinstance(h, str):
+                    self.ends[full] = h
+                elif h is None:
+                    self.ends[full] = "diverged"
+                else:
+                    self.ends[full] = "done"
+                    curves[full, 0] = [(0, 99), (seconds / 2, h)]
+            self.df = table(curves, run_date=name, seed=seed)
             self.df[tables.ASKED] = repetitions
+            self.diverged = [(full, seed, 1) for full, end in
+                             self.ends.items() if end == "diverged"]
 
         def unusual(self):
             return []
@@ -84,7 +89,7 @@ def tuned(monkeypatch, tmp_path):
         monkeypatch.setattr(running, "Stage", Stage)
         options = Namespace(
             configurations=configurations, survivors=8, finalists=3,
-            repetitions=5, max_seconds=10.0, seed=0)
+            starts=5, max_seconds=10.0, seed=0)
         tuning = search.Tuning(Dataset, methods, options, tmp_path)
         chosen = tuning.run()
         return tuning, chosen, stages
@@ -100,12 +105,11 @@ def test_each_method_gets_the_same_time(tuned):
         [solver("A"), solver("B"), few])
     assert {name: len(found) for name, found in tuning.tried.items()} == {
         "A": 32, "B": 32, "Few": 1}
-    first, *others = seeds.of_tuning(0)
     assert stages == [
-        ("search-1", 33, 1.0, 1, first), ("search-2", 16, 1.0, 1, first),
-        ("search-3", 16, 1.0, 1, first),
-        ("halving-1", 17, 5.0, 1, others[0]),
-        ("final-1", 7, 10.0, 5, others[1])]
+        ("search-1", 33, 1.0, SEEDS[0]), ("search-2", 16, 1.0, SEEDS[0]),
+        ("search-3", 16, 1.0, SEEDS[0]), ("halving-1", 17, 5.0, SEEDS[1]),
+        *((f"final-{k + 1}", 7, 10.0, SEEDS[2 + k]) for k in range(5))]
+    assert len(set(SEEDS)) == 7
     assert set(chosen) == {"A", "B", "Few"}
     assert next(iter(tuning.lines(chosen))).startswith(
         "A: 32 configurations, of which 0 diverged; of 3 finalists the best "
@@ -124,8 +128,8 @@ def test_the_search_goes_beyond_its_space_and_says_so(tuned):
                for line in tuning.lines(chosen))
 
 
-def test_half_of_the_repetitions_is_infinity(tuned):
-    # The best diverges in three repetitions of five.
+def test_half_of_the_starts_is_infinity(tuned):
+    # The best diverges from three starts of five.
     def value(name, parameters, seconds, k):
         step_of_x = parameters["step_size"] / parameters["outer_ratio"]
         if step_of_x > 1 and seconds > 5 and k < 3:
@@ -174,6 +178,7 @@ def test_where_the_fastest_diverge_late_the_next_of_the_search_follow(tuned):
         assert tuple(choice.parameters.values()) not in fast
     names = [name for name, *_ in stages]
     assert names[3:5] == ["halving-1", "final-1"] and "halving-2" in names
+    assert "final-6" in names
     assert len(names) == len(set(names))
 
 
@@ -196,10 +201,40 @@ def test_the_median_at_the_end_decides(tuned):
     def value(name, parameters, seconds, k):
         return values[parameters["step_size"]][k]
 
-    _, chosen, _ = tuned(value, [solver("A", search_space={
-        "step_size": [0.5, 1.0], "outer_ratio": [1.0]})])
+    _, chosen, _ = tuned(
+        lambda name, *of: 0.0 if name == "B" else value(name, *of),
+        [solver("A", search_space={
+            "step_size": [0.5, 1.0], "outer_ratio": [1.0]}), solver("B")])
     assert chosen["A"].parameters["step_size"] == 0.5
     assert chosen["A"].score()[0] == 3.0
+
+
+def test_starts_that_differ_are_read_from_the_lowest_of_each(tuned):
+    """h alone would be read from the third start, whatever the others say."""
+    low = [-200.0, -100.0, 0.0, 100.0, 200.0]
+    above = {"A": {0.5: [1.0, 1.0, 3.0, 1.0, 1.0], 1.0: [2.0] * 5},
+             "B": {0.5: [0.0] * 5, 1.0: [0.0] * 5}}
+
+    def value(name, parameters, seconds, k):
+        return low[k] + above[name][parameters["step_size"]][k]
+
+    spaces = {"step_size": [0.5, 1.0], "outer_ratio": [1.0]}
+    _, chosen, _ = tuned(value, [solver("A", search_space=spaces),
+                                 solver("B", search_space=spaces)])
+    assert chosen["A"].parameters["step_size"] == 0.5
+
+
+def test_a_start_from_which_all_diverge_counts(tuned):
+    """Its table has no row at all."""
+    def tune(n_lost):
+        return tuned(lambda name, parameters, seconds, k: (
+            None if seconds > 6 and k < n_lost else quality(parameters)),
+            [solver("A")])
+
+    _, chosen, _ = tune(2)
+    assert (len(chosen["A"].curves), chosen["A"].n_asked) == (3, 5)
+    with pytest.raises(ValueError, match="diverged from half of the starts"):
+        tune(3)
 
 
 def test_where_everything_diverges_steps_shrink_and_it_is_said(tuned):
@@ -234,8 +269,8 @@ def test_what_is_skipped_is_said_and_not_tried_again(tuned):
     assert lines[0] == (
         "A: 16 configurations, of which 0 diverged and 16 were skipped (skip:"
         " d is too large); none is left")
-    assert [n for _, n, *_ in stages] == [32, 8, 8, 8, 3]
-    assert [name for name, *_ in stages][-2:] == ["halving-1", "final-1"]
+    assert [n for _, n, *_ in stages] == [32, 8, 8, 8, *[3] * 5]
+    assert stages[4][0] == "final-1"
     assert list(chosen) == ["B"]
 
 

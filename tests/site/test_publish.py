@@ -17,7 +17,7 @@ from benchmark_utils.reporting.compare import Comparison  # noqa: E402
 from docs.site import publish  # noqa: E402
 
 MARKS = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in (
-    "overview", "families", "gaps", "poster", "defaults"))
+    "facts", "overview", "families", "gaps", "poster", "defaults"))
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
     whole = (suite / "docs" / "results.md").read_text()
     assert re.search(r"^\| SABA \| 1 .*\| 1\.0 \|", whole, re.MULTILINE)
     assert "SABA on 2 of 2 problems" in whole
+    assert "2 methods on 2 problems" in whole and "[e](e.md) (2 s)" in whole
     # A sentence of a reader stays, what was generated is made anew.
     page.write_text(text.replace("## Table", "It is flat.\n\n## Table")
                     .replace("2 methods", "99 methods"))
