@@ -9,12 +9,13 @@ The rules, with T the time of a run of the comparison, ``--max-seconds``:
    (``spaces``), and, for a quarter of them each, points of that space halved
    and quartered around the best so far, which may reach beyond its edges.
 2. The best 8 run for T / 2, and the best 3 of these for T, from 5 starts;
-   where none of them holds, the next follow, of the 8 and then of the 32.
-3. The best are those with the lowest median, over starts, of h at the end of
-   the time above the lowest that is known from the start, by which
-   comparisons rank as well; a run that diverges counts as infinity. What
-   diverged from more than one of five is taken only where nothing else is
-   left: in half of the runs of a comparison it might.
+   where all of them diverge from two or more, the next follow, of the 8 and
+   then of the 32.
+3. The best are those that diverged least often, as what diverges from one of
+   five starts may do so in half of the runs of a comparison. Of these it is
+   the one with the lowest median, over starts, of h at the end of the time
+   above the lowest that is known from the start, by which comparisons rank as
+   well.
 
 That is the same time for each method: 22 T, less where runs diverge, or where
 a method has fewer configurations. No start and no sampling of these runs is

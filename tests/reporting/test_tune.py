@@ -141,9 +141,9 @@ def test_half_of_the_starts_is_infinity(tuned):
     assert chosen["B"].parameters["outer_ratio"] == 2.0
 
 
-@pytest.mark.parametrize("n_lost, expected", [(1, 0.5), (2, 2.0)])
-def test_what_diverges_in_two_of_five_is_no_choice(tuned, n_lost, expected):
-    """It might diverge in half of the runs of a comparison."""
+@pytest.mark.parametrize("n_lost", [1, 2])
+def test_what_diverges_least_often_is_the_choice(tuned, n_lost):
+    """What does so once may do so in half of the runs of a comparison."""
     def value(name, parameters, seconds, k):
         step_of_x = parameters["step_size"] / parameters["outer_ratio"]
         if step_of_x > 1 and seconds > 5 and k < n_lost:
@@ -152,7 +152,7 @@ def test_what_diverges_in_two_of_five_is_no_choice(tuned, n_lost, expected):
 
     choices = {"step_size": [1.0], "outer_ratio": [0.5, 2.0]}
     _, chosen, _ = tuned(value, [solver("A", search_space=choices)])
-    assert chosen["A"].parameters["outer_ratio"] == expected
+    assert chosen["A"].parameters["outer_ratio"] == 2.0
     # Where nothing else is left it is one.
     _, chosen, _ = tuned(value, [solver("A", search_space={
         **choices, "outer_ratio": [0.5]})])
