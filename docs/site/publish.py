@@ -174,7 +174,7 @@ def write_pages():
             prints.save(figure, DOCS / f"{name}.svg")
     if len(plain) > 1:
         blocks["defaults"] = Overview(
-            [c.problem for c in plain.values()]).markdown()
+            [c.problem for c in plain.values()]).markdown(with_diagram=False)
     fill(DOCS / "results.md", blocks)
 
 
@@ -264,10 +264,24 @@ def of_all(found, overview):
     overview : Overview
         Of their problems.
     """
-    return {"overview": overview.markdown(),
+    return {"facts": _of_problems(found, overview),
+            "overview": overview.markdown(with_diagram=False),
             "families": _of_families(overview, list(found)),
             "gaps": _of_gaps(found),
             "poster": _of_the_poster(found)}
+
+
+def _of_problems(found, overview):
+    """Which problems take part, and how long a run is."""
+    problems = ", ".join(
+        f"[{name}]({name}.md) ({comparison.problem.limit:g} s)"
+        for name, comparison in found.items())
+    return _wrapped(
+        f"{len(overview.methods)} methods on {len(found)} problems, by the "
+        f"[rules](tuning.md) of the suite: {problems}. In brackets is the "
+        "time of a run; parameters are those that `tune` has chosen at the "
+        "same cost for each method. A problem's page has its table, and how "
+        "it was made.")
 
 
 def _of_families(overview, names):
