@@ -9,7 +9,7 @@ import pytest
 from harness import ROOT, copy_suite, run
 
 QUICK = ["--tune", "--configurations 2 --survivors 1 --finalists 1 "
-         "--repetitions 2 --max-seconds 0.05",
+         "--starts 2 --max-seconds 0.05",
          "--compare", "--starts 1 --repetitions 2 --max-seconds 0.05"]
 HEAVY_BALL = (ROOT / "tests" / "heavy_ball.py").read_text()
 
