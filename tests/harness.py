@@ -14,6 +14,7 @@ from numba import njit
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # For scripts; pytest has it there already.
 
+from benchmark_utils.methods.sampling import draw, make_sampler  # noqa: E402
 from benchmark_utils.problems.loading import problem_of  # noqa: E402
 from benchmark_utils.problems.problem import BilevelProblem  # noqa: E402
 
@@ -138,3 +139,16 @@ def listen(context):
     tab.on("console", lambda message: tab.errors.append(message.text)
            if message.type == "error" else None)
     return tab
+
+
+def batches_of(solver, n_iterations):
+    """Pairs of batches that a solver will draw, from its seed alone."""
+    rng = np.random.default_rng(solver._seed)
+    inner = make_sampler(solver.G.n_batches, rng)
+    outer = make_sampler(solver.F.n_batches, rng)
+    return [(draw(inner), draw(outer)) for _ in range(n_iterations)]
+
+
+def memory_tables(solver):
+    """Arrays in which SABA remembers."""
+    return [*solver.inner_memory.tables, *solver.outer_memory.tables]

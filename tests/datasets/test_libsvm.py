@@ -124,7 +124,8 @@ def test_truncated_newton_with_penalties_far_apart(monkeypatch):
 
 @pytest.mark.parametrize("solver, small", [
     ("SOBA", {"batch_size": 8, "eval_freq": 4}),
-    # On batches it estimates less than on dense data: see test_saba.py.
+    # On batches it estimates less than on dense data: see
+    # test_saba_linear_models.py.
     ("SABA", {"batch_size": "full", "eval_freq": 4}), ("L-BFGS", {})])
 def test_solvers_on_sparse_data(solver, small):
     """The iterates are those on the same data, stored densely."""
