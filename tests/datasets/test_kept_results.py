@@ -233,6 +233,54 @@ def test_imports_that_are_edited_are_run_again(tmp_path):
     assert is_cached()
 
 
+def in_a_worker(dataset, front, seed=0, repetition=0):
+    """The problem of a dataset, read as a run in another process does."""
+    dataset.__setstate__(front._get_state())
+    RunContext().set_run_context(
+        "objective", dataset, "solver", repetition=repetition, base_seed=seed)
+    return dataset.get_data()["problem"]
+
+
+def test_a_worker_reads_the_same_data_once(tmp_path):
+    """Each run comes with a dataset of its own, and compiles its loss."""
+    size = {"n_inner": 20, "n_outer": 10}
+    make = partial(DATASETS["quadratic"].get_instance, **size)
+    front, other = make(), make()
+    read(front), read(other, seed=1)
+    first = in_a_worker(make(), front)
+    assert in_a_worker(make(), front) is first
+    # Of another repetition it is the same, of other data it is not.
+    assert in_a_worker(make(), front, repetition=1) is first
+    second = in_a_worker(make(), other, seed=1)
+    assert digest(second) == other._digest != digest(first)
+    again = in_a_worker(make(), front)
+    assert again is not first and digest(again) == digest(first)
+    # The file has changed.
+    copy = tmp_path / "quadratic.py"
+    copy.write_bytes(front._module_filename.read_bytes() + b"\n")
+    edited = make()
+    edited._module_filename = copy
+    assert in_a_worker(edited, front) is not again
+    # What has no digest may be anything.
+    front._digest = None
+    assert in_a_worker(make(), front) is not in_a_worker(make(), front)
+
+
+def test_a_worker_reads_anew_what_depends_on_the_repetition():
+    class Dataset(DATASETS["quadratic"]):
+        def get_problem(self):
+            problem = super().get_problem()
+            self.get_seed(use_repetition=True)
+            return problem
+
+    make = partial(Dataset.get_instance, n_inner=20, n_outer=10)
+    front = make()
+    read(front)
+    first = in_a_worker(make(), front)
+    assert in_a_worker(make(), front) is first
+    assert in_a_worker(make(), front, repetition=1) is not first
+
+
 def test_prepare_is_done_each_time(tmp_path):
     """Files may have been removed since: that is how to get them anew."""
     suite = copy_suite(tmp_path / "suite")
