@@ -46,7 +46,7 @@ class Objective(NamesFiles, BaseObjective):
         "numpy", "scipy", "numba", "threadpoolctl",
     ]
 
-    parameters = {"max_seconds": [0.3]}
+    parameters = {"max_seconds": [0.2]}
 
     sampling_strategy = "callback"
     stopping_criterion = BudgetCriterion()
