@@ -2,12 +2,7 @@ import numpy as np
 
 from benchmark_utils import checks
 from benchmark_utils.compiling.compiled import assign, descend, jit
-from benchmark_utils.functions.oracles import (
-    cross,
-    grad_x,
-    grad_z,
-    project,
-)
+from benchmark_utils.functions.oracles import cross, grad_x, grad_z, project
 from benchmark_utils.methods.adaptive import cumulative_norm, first_squares
 from benchmark_utils.methods.estimators import (
     bilevel_directions,
