@@ -3,8 +3,10 @@ import json
 import re
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from benchopt.results import read_results, save_results
 from harness import ROOT
 
 pytest.importorskip("sphinx")
@@ -14,10 +16,11 @@ from handmade import OBJECTIVE, SABA, SHORT, A, table  # noqa: E402
 
 from benchmark_utils.reporting import protocol, record  # noqa: E402
 from benchmark_utils.reporting.compare import Comparison  # noqa: E402
-from docs.site import publish  # noqa: E402
+from docs.site import blocks, publish, stored  # noqa: E402
 
 MARKS = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in (
-    "facts", "overview", "families", "gaps", "poster", "defaults"))
+    "facts", "overview", "cautions", "families", "gaps", "poster",
+    "defaults"))
 
 
 @pytest.fixture
@@ -29,6 +32,8 @@ def suite(tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(publish, "DOCS", tmp_path / "docs")
     (tmp_path / "docs" / "results.md").write_text(f"# All\n{MARKS}")
+    (tmp_path / "docs" / "index.md").write_text(
+        "# Start\n<!-- pages -->\n<!-- /pages -->\n")
     return tmp_path
 
 
@@ -67,6 +72,8 @@ def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
     whole = (suite / "docs" / "results.md").read_text()
     assert re.search(r"^\| SABA \| 1 .*\| 1\.0 \|", whole, re.MULTILINE)
     assert "SABA on 2 of 2 problems" in whole
+    assert "[d](d.md), [e](e.md)." in (
+        suite / "docs" / "index.md").read_text()
     assert "2 methods on 2 problems" in whole and "[e](e.md) (2 s)" in whole
     # A sentence of a reader stays, what was generated is made anew.
     page.write_text(text.replace("## Table", "It is flat.\n\n## Table")
@@ -74,6 +81,46 @@ def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
     publish.main([])
     assert page.read_text() == text.replace(
         "## Table", "It is flat.\n\n## Table")
+
+
+def test_a_published_table_is_small_and_exact_where_it_decides(tmp_path):
+    rng = np.random.default_rng(0)
+    df = pd.DataFrame({
+        "solver_name": "SOBA", "time": rng.uniform(0, 3, 4000),
+        "objective_value": 1 + 1e-13 * rng.standard_normal(4000),
+        "objective_grad_norm": 10**rng.uniform(-320, 300, 4000),
+        "objective_inner_distance": np.nan, "p_solver_step_size": 1 / 3,
+        "objective_oracle_calls": rng.integers(0, 2**60, 4000),
+        "objective_test_error": rng.integers(0, 99, 4000) / 99})
+    df.loc[7, "objective_grad_norm"] = np.inf
+    df.loc[8, "objective_grad_norm"] = 0
+    save_results(df, tmp_path / "whole.parquet")
+    whole = read_results(tmp_path / "whole.parquet")
+    stored.write(whole, tmp_path / "small.parquet")
+    small = read_results(tmp_path / "small.parquet")
+    kept = ["objective_value", "objective_oracle_calls", "solver_name",
+            "p_solver_step_size", "objective_inner_distance", "run_date"]
+    pd.testing.assert_frame_equal(small[kept], whole[kept], rtol=0, atol=0)
+    assert list(small) == list(whole)
+    assert np.abs(small["time"] - whole["time"]).max() <= 2**-21
+    for name in ("objective_grad_norm", "objective_test_error"):
+        # Of subnormal numbers less than 24 bits are there at all.
+        np.testing.assert_allclose(
+            small[name], whole[name], rtol=2**-24, atol=5e-324)
+    pd.testing.assert_frame_equal(stored.rounded(small), small,
+                                  rtol=0, atol=0)
+    sizes = [(tmp_path / f"{name}.parquet").stat().st_size
+             for name in ("small", "whole")]
+    assert sizes[0] < 0.8 * sizes[1]
+
+
+def test_published_tables_are_stored_small():
+    """Together they are downloaded with every clone."""
+    found = sorted(publish.RESULTS.glob("**/*.parquet"))
+    for file in found:
+        df = read_results(file)
+        pd.testing.assert_frame_equal(stored.rounded(df), df, rtol=0, atol=0)
+    assert sum(file.stat().st_size for file in found) < 6 * 2**20
 
 
 def test_defaults_are_a_table_of_their_own(suite):
@@ -88,6 +135,19 @@ def test_defaults_are_a_table_of_their_own(suite):
     overview, defaults = (text.partition(f"<!-- {name} -->")[2].partition(
         "<!-- /")[0] for name in ("overview", "defaults"))
     assert "SABA" in defaults and "SABA" not in overview
+
+
+def test_additions_and_losses_are_named(suite):
+    """Ranks do not show that a method is not its paper's, or was lost."""
+    linear = "AdamBO[adjoint=linear]"
+    df = pd.concat([table(
+        {("Ada-BiO[adjoint=neumann]", 0): SHORT, (linear, 0): SHORT,
+         (A, 0): SHORT, **({(A, 1): SHORT} if seed == 1 else {})}, seed=seed,
+        n_repetitions_asked=2) for seed in (1, 2)], ignore_index=True)
+    found = Comparison(df, "d[n=1]", OBJECTIVE, suite, {})
+    text = " ".join(blocks.cautions({"d": found}).split())
+    assert "tune has chosen for AdamBO on 1 of 1 problems." in text
+    assert "AdamBO on d (2 of 4)" in text and "SOBA on d" not in text
 
 
 @pytest.mark.parametrize("change, message", [
@@ -129,7 +189,7 @@ def test_pages_say_what_the_tables_say(tmp_path):
         page = publish.DOCS / f"{name}.md"
         copy = tmp_path / page.name
         copy.write_text(page.read_text())
-        publish.fill(copy, publish.of_problem(name, comparison))
+        story = json.loads((publish.RESULTS / f"{name}.json").read_text())
+        publish.fill(copy, blocks.of_problem(name, comparison, story))
         assert copy.read_text() == page.read_text(), name
-        stored = json.loads((publish.RESULTS / f"{name}.json").read_text())
-        assert stored["dataset"] == comparison.problem.dataset
+        assert story["dataset"] == comparison.problem.dataset

@@ -1,0 +1,192 @@
+"""What pages say of comparisons: the text between two marks, by its name."""
+import textwrap
+from collections import Counter
+
+from benchmark_utils.reporting import markup, runs, styles, tables
+
+#: What the poster of SOBA and SABA compares them with.
+OF_THEIR_TIME = ["AmIGO", "BSA", "FSLA", "MRBO", "StocBiO", "SUSTAIN", "TTSA",
+                 "VRBO"]
+
+
+def of_problem(name, comparison, record):
+    """Blocks of the page of a problem.
+
+    Parameters
+    ----------
+    name : str
+    comparison : Comparison
+    record : dict
+        Of how it was made.
+    """
+    problem, report = comparison.problem, comparison.report
+    n_starts = len(record["seeds"]["of the comparison"])
+    seconds = f"{problem.limit:g}"
+    typed = record["config"]["dataset"][0]
+    return {
+        "facts": _wrapped(
+            f"{len(report.best)} methods, {seconds} s of their own time each, "
+            f"{problem.n_asked} runs: {n_starts} starts, with "
+            f"{problem.n_asked // n_starts} samplings of each. Parameters are "
+            f"those that `tune` has chosen (`configs/{name}.yml`)."),
+        "claims": _listed([*report.claims(), *comparison.notes()]),
+        "table": report.markdown(),
+        "made": "\n".join([
+            "```bash",
+            f'python -m benchmark_utils.reporting.tune "{_short(typed)}" '
+            f"-j 2 --max-seconds {seconds}",
+            f'python -m benchmark_utils.reporting.compare "{_short(typed)}" '
+            f"-j 2 --max-seconds {seconds}", "```", "",
+            _wrapped(_conditions(record)), "",
+            _wrapped(f"`results/{name}.json` is the whole record.")]),
+    }
+
+
+def _short(typed):
+    """What has to be typed for a dataset: not what is so by default."""
+    found = tables.parameters_of(typed)
+    return tables.method_of(typed) + (
+        f"[name={found['name']}]" if "name" in found else "")
+
+
+def _conditions(record):
+    machine, versions = record["machine"], record["versions"]
+    minutes = sum(run["seconds"] for run in record["runs"]) / 60
+    loads = [run["machine after"]["load average"] for run in record["runs"]]
+    load = max((load[0] for load in loads if load), default=None)
+    return (
+        f"The comparison took {minutes:.0f} min, on "
+        f"{machine['system-cpus']} cores of {machine['system-processor']}"
+        + (f", at a load of {load:.1f} at most" if load is not None else "")
+        + f". {machine['platform']}, " + ", ".join(
+            f"{name} {versions[key]}" for name, key in {
+                "Python": "python", "benchopt": "benchopt", "NumPy": "numpy",
+                "SciPy": "scipy", "Numba": "numba"}.items())
+        + f"; {record['date'][:10]}, commit "
+        f"`{record['code']['git']['commit'][:10]}`.")
+
+
+def of_all(found, overview):
+    """Blocks of the pages that are of all problems.
+
+    Parameters
+    ----------
+    found : dict of {str: Comparison}
+    overview : Overview
+        Of their problems.
+    """
+    return {"pages": _wrapped(_links(found) + "."),
+            "facts": _of_problems(found, overview),
+            "overview": overview.markdown(with_diagram=False),
+            "cautions": cautions(found),
+            "families": _of_families(overview, list(found)),
+            "gaps": _of_gaps(found),
+            "poster": _of_the_poster(found)}
+
+
+def _links(found, tail=""):
+    """Links to the pages of problems, each with what is filled in after."""
+    return ", ".join(
+        f"[{name}]({name}.md){tail.format(comparison.problem)}"
+        for name, comparison in found.items())
+
+
+def _of_problems(found, overview):
+    """Which problems take part, and how long a run is."""
+    problems = _links(found, " ({0.limit:g} s)")
+    return _wrapped(
+        f"{len(overview.methods)} methods on {len(found)} problems, by the "
+        f"[rules](tuning.md) of the suite: {problems}. In brackets is the "
+        "time of a run; parameters are those that `tune` has chosen at the "
+        "same cost for each method. A problem's page has its table, and how "
+        "it was made.")
+
+
+def cautions(found):
+    """What ranks do not show: additions of this suite, and what was lost."""
+    ours, lost = Counter(), []
+    for name, comparison in found.items():
+        for configuration in comparison.problem.configurations:
+            method, n_asked = configuration.method, configuration.n_asked
+            ours[method] += configuration.parameters.get(
+                "adjoint") == "linear"
+            n_lost = n_asked - len(configuration.curves)
+            if 2 * n_lost >= n_asked:
+                lost.append(f"{method} on {name} ({n_lost} of {n_asked})")
+    return _listed([
+        "An addition of this suite is adjoint=linear, SOBA's adjoint "
+        "variable, which tune has chosen for " + (", ".join(
+            f"{method} on {n}" for method, n in ours.items() if n)
+            or "no method on any") + f" of {len(found)} problems.",
+        "In at least half of the runs, with the parameters that tune had "
+        "chosen, diverged " + (", ".join(lost) or "no method") + "."])
+
+
+def _of_families(overview, names):
+    rows = [["family", *names]]
+    for family, (*_, members) in styles.FAMILIES.items():
+        cells = []
+        for k in range(len(names)):
+            ranked = [(overview.ranks[m, k][0], m) for m in members
+                      if (m, k) in overview.ranks]
+            rank, method = min(ranked, default=(0, ""))
+            cells.append(f"{method}, {rank:g}" if ranked else "-")
+        rows.append([family, *cells])
+    return markup.table(rows)
+
+
+def _of_gaps(found):
+    """Who is the first within each gap, and whom no test tells apart."""
+    rows = [["problem", "gap", "by time", "by oracle calls"]]
+    for name, comparison in found.items():
+        for gap in comparison.report.gaps:
+            cells = []
+            for cost in runs.COSTS:
+                compared = comparison.report.costs[cost, gap]
+                first = [m for m in compared.not_told_apart()
+                         if m != compared.best]
+                cells.append(
+                    f"{compared.best}, {compared.median[compared.best]:.2g}"
+                    + (" s" if cost == "time" else "")
+                    + (f" (not told apart: {', '.join(first)})"
+                       if len(first) < 5 and first else
+                       f" ({len(first)} others are not told apart)"
+                       if first else ""))
+            rows.append([name, f"{gap:.0e}", *cells])
+    return markup.table(rows)
+
+
+def _of_the_poster(found):
+    """Places of SOBA and SABA, among methods of their time and among all."""
+    rows = [["problem", "the lowest of their time", *(
+        f"{method}, {among}" for method in ("SOBA", "SABA")
+        for among in ("of its time", "of all"))]]
+    for name, comparison in found.items():
+        ends = comparison.report.end.median
+        known = [m for m in ("SOBA", "SABA", *OF_THEIR_TIME) if m in ends]
+        if not known:
+            continue
+        cells = [min(known, key=ends.get)]
+        for method in ("SOBA", "SABA"):
+            for among in (known, list(ends)):
+                place = 1 + sum(ends[m] < ends.get(method, 0) for m in among)
+                cells.append(f"{place} of {len(among)}"
+                             if method in ends else "-")
+        rows.append([name, *cells])
+    wins = Counter(row[1] for row in rows[1:])
+    return markup.table(rows) + "\n\n" + _wrapped(
+        "The lowest median at the end of the time, of SOBA, SABA and "
+        f"{len(OF_THEIR_TIME)} methods that their poster compares them with, "
+        "is that of " + ", ".join(
+            f"{method} on {n}" for method, n in wins.most_common())
+        + f" of {len(rows) - 1} problems.")
+
+
+def _wrapped(text, **indents):
+    return textwrap.fill(text, 88, break_long_words=False,
+                         break_on_hyphens=False, **indents)
+
+
+def _listed(texts):
+    return "\n".join(_wrapped(markup.markdown(text), initial_indent="- ",
+                              subsequent_indent="  ") for text in texts)
