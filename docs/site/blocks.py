@@ -103,8 +103,21 @@ def _of_problems(found, overview):
 
 
 def cautions(found):
-    """What ranks do not show: additions of this suite, and what was lost."""
+    """What ranks do not show: additions of this suite, and what was lost.
+
+    Parameters
+    ----------
+    found : dict of {str: Comparison}
+
+    Returns
+    -------
+    str
+    """
     ours, lost = Counter(), []
+    ran = {name: {c.method for c in comparison.problem.configurations}
+           for name, comparison in found.items()}
+    skipped = [f"{method} on {name}" for name in found for method in sorted(
+        set().union(*ran.values()) - ran[name], key=styles.order)]
     for name, comparison in found.items():
         for configuration in comparison.problem.configurations:
             method, n_asked = configuration.method, configuration.n_asked
@@ -119,7 +132,9 @@ def cautions(found):
             f"{method} on {n}" for method, n in ours.items() if n)
             or "no method on any") + f" of {len(found)} problems.",
         "In at least half of the runs, with the parameters that tune had "
-        "chosen, diverged " + (", ".join(lost) or "no method") + "."])
+        "chosen, diverged " + (", ".join(lost) or "no method") + ".",
+        "Not for all problems, and among the last where they do not run: "
+        + (", ".join(skipped) or "no method") + "."])
 
 
 def _of_families(overview, names):

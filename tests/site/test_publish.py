@@ -145,8 +145,11 @@ def test_additions_and_losses_are_named(suite):
          (A, 0): SHORT, **({(A, 1): SHORT} if seed == 1 else {})}, seed=seed,
         n_repetitions_asked=2) for seed in (1, 2)], ignore_index=True)
     found = Comparison(df, "d[n=1]", OBJECTIVE, suite, {})
-    text = " ".join(blocks.cautions({"d": found}).split())
-    assert "tune has chosen for AdamBO on 1 of 1 problems." in text
+    fewer = Comparison(df[df["solver_name"] != A], "d[n=1]", OBJECTIVE, suite,
+                       {})
+    text = " ".join(blocks.cautions({"d": found, "e": fewer}).split())
+    assert "tune has chosen for AdamBO on 2 of 2 problems." in text
+    assert "where they do not run: SOBA on e." in text
     assert "AdamBO on d (2 of 4)" in text and "SOBA on d" not in text
 
 
