@@ -64,9 +64,12 @@ class BilevelDataset(NamesFiles, BaseDataset):
 
     def get_data(self):
         """Keyword arguments of ``Objective.set_data``."""
-        last = BilevelDataset._read_here
-        if self._was_read_before and last and self._is_as(last):
-            return dict(problem=last._problem, reason=None)
+        if self._was_read_before:
+            last = BilevelDataset._read_here
+            if last is not None and self._is_as(last):
+                return dict(problem=last._problem, reason=None)
+            # Two large sets at a time might be too much for the memory.
+            last = BilevelDataset._read_here = None
         try:
             other = namesake(self)
             if other:

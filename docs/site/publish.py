@@ -99,7 +99,8 @@ def take(folder):
     if (story["code"]["git"] or {"changed": True})["changed"]:
         raise ValueError(f"folder={str(folder)!r} is not valid: its code "
                          "differs from a commit, so that nobody could run it")
-    if protocol.names_of(read_results(table)) != [protocol.PROTOCOL]:
+    df = read_results(table)
+    if protocol.names_of(df) != [protocol.PROTOCOL]:
         raise ValueError(f"folder={str(folder)!r} is not valid: it is by "
                          "rules of before")
     name, = short_names([story["dataset"]])
@@ -112,7 +113,7 @@ def take(folder):
                          f"{sorted(map(str, (source, *others)))}")
     target = RESULTS / "defaults" if of_defaults else RESULTS
     target.mkdir(exist_ok=True)
-    stored.write(read_results(table), target / f"{name}.parquet")
+    stored.write(df, target / f"{name}.parquet")
     shutil.copy(record, target / f"{name}.json")
     config = ROOT / "configs" / f"{name}.yml"
     if not of_defaults and source != config:

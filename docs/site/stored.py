@@ -2,9 +2,10 @@
 
 Random digits do not compress, and of a measure that is printed with two
 digits most are random. So *h*, counts and parameters stay as they are to the
-bit; times are rounded to 2^-20 s, which is shorter than the clock's own
-error, and the other measures to 24 bits, as those of float32 but without
-its bounds. The table keeps its columns, their types and its rows.
+bit. Times are rounded down to multiples of 2^-20 s, about a microsecond:
+down, as a time beyond that of a run would not count. Other measures have 24
+bits, as in float32 but without its bounds. The table keeps its columns, their
+types and its rows.
 """
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,7 @@ def rounded(df):
     df = df.copy()
     for name in df.select_dtypes("float64"):
         if name == "time":
-            df[name] = np.round(df[name] / TICK) * TICK
+            df[name] = np.floor(df[name] / TICK) * TICK
         elif name.startswith("objective_") and name not in EXACT:
             mantissa, exponent = np.frexp(df[name].to_numpy())
             df[name] = np.ldexp(
