@@ -14,6 +14,8 @@ from benchmark_utils.reporting import markup, runs
 from benchmark_utils.reporting.intervals import LEVEL, Comparison
 
 HIDDEN = ("batch_size", "eval_freq")
+#: Names that a sentence can have.
+_NAMED = 10
 
 
 class Report:
@@ -231,7 +233,9 @@ def _claim(compared, word):
     text = f"the lowest median is that of {best}"
     if equal:
         text = (f"the top is not separated: {text}, and no test tells it "
-                f"apart from {_listed(equal)}")
+                "apart from " + (
+                    _listed(equal) if len(equal) <= _NAMED else
+                    f"{len(equal)} methods, which have a star in the table"))
     if others:
         largest = np.ceil(1000 * max(
             compared.p_values[method] for method in others)) / 1000

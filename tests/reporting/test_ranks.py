@@ -175,6 +175,16 @@ def test_the_top_comes_first():
         "At the end: the top is not separated: ")
 
 
+def test_a_sentence_does_not_have_the_names_of_all_methods():
+    def claim(n):
+        df = table({(f"M{k}[a=1]", r): [(0, 9), (1, 1 + r + k / 99)]
+                    for k in range(n) for r in range(5)}, gap=0.0)
+        return compare.Report(problem(df)).claims()[0]
+
+    assert "apart from M1, M2 and M3" in claim(4), claim(4)
+    assert "apart from 11 methods, which have a star" in claim(12), claim(12)
+
+
 def test_two_protocols_are_refused(tmp_path, capsys):
     old = table({(A, k): SHORT for k in range(5)})
     new = table({(SABA, k): SHORT for k in range(5)}, dataset="e[n=1]",
