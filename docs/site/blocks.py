@@ -2,14 +2,20 @@
 import textwrap
 from collections import Counter
 
-from benchmark_utils.reporting import markup, runs, styles, tables
+from benchmark_utils.reporting import (
+    conditions,
+    markup,
+    runs,
+    styles,
+    tables,
+)
 
 #: What the poster of SOBA and SABA compares them with.
 OF_THEIR_TIME = ["AmIGO", "BSA", "FSLA", "MRBO", "StocBiO", "SUSTAIN", "TTSA",
                  "VRBO"]
 
 
-def of_problem(name, comparison, record):
+def of_problem(name, comparison, record, about=""):
     """Blocks of the page of a problem.
 
     Parameters
@@ -18,13 +24,15 @@ def of_problem(name, comparison, record):
     comparison : Comparison
     record : dict
         Of how it was made.
+    about : str
+        What the problem is, in Markdown.
     """
     problem, report = comparison.problem, comparison.report
     n_starts = len(record["seeds"]["of the comparison"])
     seconds = f"{problem.limit:g}"
     typed = record["config"]["dataset"][0]
     return {
-        "facts": _wrapped(
+        "facts": _wrapped(about) + "\n\n" + _wrapped(
             f"{len(report.best)} methods, {seconds} s of their own time each, "
             f"{problem.n_asked} runs: {n_starts} starts, with "
             f"{problem.n_asked // n_starts} samplings of each. Parameters are "
@@ -92,14 +100,21 @@ def _links(found, tail=""):
 
 
 def _of_problems(found, overview):
-    """Which problems take part, and how long a run is."""
+    """Which problems take part, how long a run is, and on which machines."""
     problems = _links(found, " ({0.limit:g} s)")
+    machines = {}
+    for name, comparison in found.items():
+        rows = comparison.table[["system-processor", "system-cpus"]]
+        for _, row in rows.drop_duplicates().iterrows():
+            machines.setdefault(conditions.machine_of(row), []).append(name)
     return _wrapped(
         f"{len(overview.methods)} methods on {len(found)} problems, by the "
         f"[rules](tuning.md) of the suite: {problems}. In brackets is the "
         "time of a run; parameters are those that `tune` has chosen at the "
-        "same cost for each method. A problem's page has its table, and how "
-        "it was made.")
+        "same cost for each method. They ran on "
+        + "; ".join(f"{here} ({', '.join(names)})"
+                    for here, names in machines.items())
+        + ". A problem's page has its table, and how it was made.")
 
 
 def cautions(found):

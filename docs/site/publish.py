@@ -13,6 +13,7 @@ tables: figures, and what stands between marks, as here:
 
 What else a page says stays. A problem without a page gets one.
 """
+import ast
 import json
 import re
 import shutil
@@ -152,7 +153,8 @@ def write_pages():
             page.write_text(PAGE.format(name=name), encoding="utf-8")
         record = json.loads((RESULTS / f"{name}.json").read_text(
             encoding="utf-8"))
-        fill(page, blocks.of_problem(name, comparison, record))
+        fill(page, blocks.of_problem(
+            name, comparison, record, about(record["dataset"])))
         for end, draw in {"": figures.headline,
                           "_families": figures.families}.items():
             prints.save(draw(comparison.problem, name),
@@ -173,6 +175,29 @@ def write_pages():
         said["defaults"] = Overview(
             [c.problem for c in plain.values()]).markdown(with_diagram=False)
     fill(DOCS / "results.md", said)
+
+
+def about(dataset):
+    """What a dataset says of itself in the first line of its docstring.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name, with its parameters.
+
+    Returns
+    -------
+    str
+        With a link to its file; nothing of what is no dataset of the suite.
+    """
+    file = ROOT / "datasets" / f"{tables.method_of(dataset)}.py"
+    if not file.exists():
+        return ""
+    first, = [ast.get_docstring(node) for node in ast.parse(
+        file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == "Dataset"]
+    title = first.split("\n\n")[0].replace("\n", " ")
+    return f"{title} [Its file](../datasets/{file.name}) says the rest."
 
 
 def fill(page, said):

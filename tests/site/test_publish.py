@@ -37,13 +37,21 @@ def suite(tmp_path, monkeypatch):
     return tmp_path
 
 
+def described(suite, name, title):
+    """A dataset that says what it is."""
+    (suite / "datasets").mkdir(exist_ok=True)
+    (suite / "datasets" / f"{name}.py").write_text(
+        f'class Dataset:\n    """{title}\n\n    More."""\n')
+
+
 def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL):
     """A folder as compare writes it, of five runs each of two methods."""
     df = pd.concat([table(
         {(method, k): [*SHORT, (1.9, end + k)] for k in range(5)
          for method, end in ((A, 2 * low), (SABA, low))},
         dataset=f"{name}[n=1]", seed=seed, gap=0.5, p_obj_max_seconds=2.0,
-        **{protocol.COLUMN: number}) for seed in (1, 2, 3)],
+        **{protocol.COLUMN: number, "system-processor": f"chip of {name}",
+           "system-cpus": 2}) for seed in (1, 2, 3)],
         ignore_index=True)
     folder = suite / "outputs" / name
     folder.mkdir(parents=True)
@@ -60,12 +68,14 @@ def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL):
 
 
 def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
+    described(suite, "d", "How to\n    sort.")
     publish.main([str(compared(suite, name)) for name in ("d", "e")])
     assert {f.name for f in (suite / "results").iterdir()} == {
         "d.parquet", "d.json", "e.parquet", "e.json"}
     assert (suite / "configs" / "d.yml").exists()
     page = suite / "docs" / "d.md"
     text = page.read_text()
+    assert "How to sort. [Its file](../datasets/d.py) says the rest." in text
     assert "2 methods, 2 s of their own time each, 15 runs: 3 starts" in text
     assert "| SABA |" in text and "the lowest median is that of SABA" in text
     assert (suite / "docs" / "d.svg").exists()
@@ -75,6 +85,8 @@ def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
     assert "[d](d.md), [e](e.md)." in (
         suite / "docs" / "index.md").read_text()
     assert "2 methods on 2 problems" in whole and "[e](e.md) (2 s)" in whole
+    assert "chip of d with 2 CPUs (d); chip of e with 2 CPUs (e)." in (
+        " ".join(whole.split()))
     # A sentence of a reader stays, what was generated is made anew.
     page.write_text(text.replace("## Table", "It is flat.\n\n## Table")
                     .replace("2 methods", "99 methods"))
@@ -194,6 +206,7 @@ def test_pages_say_what_the_tables_say(tmp_path):
         copy = tmp_path / page.name
         copy.write_text(page.read_text())
         story = json.loads((publish.RESULTS / f"{name}.json").read_text())
-        publish.fill(copy, blocks.of_problem(name, comparison, story))
+        publish.fill(copy, blocks.of_problem(
+            name, comparison, story, publish.about(story["dataset"])))
         assert copy.read_text() == page.read_text(), name
         assert story["dataset"] == comparison.problem.dataset
