@@ -39,13 +39,13 @@ def code(text, language="python"):
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def docstring(cls):
+def docstring(text):
     """What a class says of itself.
 
     Parameters
     ----------
-    cls : type
-        With a docstring in NumPy's style.
+    text : str or None
+        Its docstring, in NumPy's style.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def docstring(cls):
     """
     # What stands before the first underlined heading is text as it is:
     # formulas in it have indents and signs of their own.
-    text = inspect.cleandoc(cls.__doc__ or "")
+    text = inspect.cleandoc(text or "")
     prose = re.split(r"^\w[\w ]*\n-{3,}$", text, maxsplit=1,
                      flags=re.MULTILINE)[0]
     title, _, rest = prose.strip().partition("\n\n")

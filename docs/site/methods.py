@@ -24,7 +24,7 @@ def page(cls, costs, results, ranks):
         Markdown.
     """
     name = cls.name
-    title, text, parameters = markdown.docstring(cls)
+    title, text, parameters = markdown.docstring(cls.__doc__)
     family = styles.family_of(name) or "other methods"
     file = f"solvers/{cls._module_filename.name}"
     parts = [

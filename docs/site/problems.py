@@ -21,7 +21,7 @@ def page(cls, results, ranks, solvers):
     str
         Markdown.
     """
-    title, text, parameters = markdown.docstring(cls)
+    title, text, parameters = markdown.docstring(cls.__doc__)
     file = f"datasets/{cls._module_filename.name}"
     parts = [f"# {markdown.escaped(cls.name)}",
              f"**{markdown.escaped(title)}.**", text,

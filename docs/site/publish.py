@@ -31,7 +31,7 @@ from benchmark_utils.reporting import (
 from benchmark_utils.reporting.commands import note, parser_of
 from benchmark_utils.reporting.compare import FRACTION, Comparison
 from benchmark_utils.reporting.overview import Overview, short_names
-from docs.site import blocks, stored
+from docs.site import blocks, markdown, stored
 from docs.site.results import DOCS
 from docs.site.sources import ROOT
 
@@ -193,11 +193,11 @@ def about(dataset):
     file = ROOT / "datasets" / f"{tables.method_of(dataset)}.py"
     if not file.exists():
         return ""
-    first, = [ast.get_docstring(node) for node in ast.parse(
+    text, = [ast.get_docstring(node) for node in ast.parse(
         file.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef) and node.name == "Dataset"]
-    title = first.split("\n\n")[0].replace("\n", " ")
-    return f"{title} [Its file](../datasets/{file.name}) says the rest."
+    title, *_ = markdown.docstring(text)
+    return f"{title}. [Its file](../datasets/{file.name}) says the rest."
 
 
 def fill(page, said):

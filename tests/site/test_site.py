@@ -158,7 +158,7 @@ def test_search_works_offline(site, tab):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_docstrings_are_understood(name):
-    title, text, parameters = markdown.docstring(SOLVERS[name])
+    title, text, parameters = markdown.docstring(SOLVERS[name].__doc__)
     assert title and text and "Parameters" not in text
     assert set(parameters) == set(SOLVERS[name].parameters)
 
