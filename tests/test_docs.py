@@ -10,6 +10,7 @@ from benchopt.cli.main import run as benchopt_run
 from benchopt.utils.dynamic_modules import _load_class_from_module
 from harness import (
     DATASETS,
+    OBJECTIVE,
     ROOT,
     SOLVERS,
     copy_suite,
@@ -305,6 +306,12 @@ def test_recipe_for_a_suite_that_may_not_be_written_to(tmp_path):
         BENCHOPT_CACHE=str(tmp_path / "cache"))
     assert status == 0, output
     assert (tmp_path / "results/mine.parquet").exists(), output
+
+
+def test_times_of_a_run_are_those_of_the_objective():
+    seconds, = OBJECTIVE.parameters["max_seconds"]
+    text = (ROOT / "docs/running.md").read_text(encoding="utf-8")
+    assert f"it is {seconds:g} by default" in text
 
 
 def test_scripts_start():
