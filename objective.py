@@ -9,7 +9,7 @@ from benchmark_utils import SOURCE_HASH, checks
 from benchmark_utils.parameters import NamesFiles, namesake
 from benchmark_utils.reference import metrics
 from benchmark_utils.sources import imported_by
-from benchmark_utils.stopping import BudgetCriterion
+from benchmark_utils.stopping import PER_DECADE, BudgetCriterion
 
 if "benchopt.tests.fixtures" in sys.modules:  # In `benchopt test`.
     _SPEC = spec_from_file_location(
@@ -37,6 +37,8 @@ class Objective(NamesFiles, BaseObjective):
     max_seconds : float
         Time that a solver may spend before its run ends, in seconds, without
         the time of the evaluations.
+    evaluations : int
+        How many evaluations a decade of that time has, whatever their cost.
     """
 
     name = "Bilevel optimization"
@@ -46,7 +48,7 @@ class Objective(NamesFiles, BaseObjective):
         "numpy", "scipy", "numba", "threadpoolctl",
     ]
 
-    parameters = {"max_seconds": [0.2]}
+    parameters = {"max_seconds": [0.2], "evaluations": [PER_DECADE]}
 
     sampling_strategy = "callback"
     stopping_criterion = BudgetCriterion()
@@ -58,6 +60,7 @@ class Objective(NamesFiles, BaseObjective):
         """Why there is nothing to run: no data, or a bad parameter."""
         try:
             checks.positive("max_seconds", self.max_seconds)
+            checks.positive_int("evaluations", self.evaluations)
         except ValueError as error:
             return True, str(error)
         reason = reason or namesake(self)
@@ -67,6 +70,16 @@ class Objective(NamesFiles, BaseObjective):
             reason = (f"get_data has {', '.join(other) or 'nothing'}, and no "
                       "problem: datasets inherit from BilevelDataset")
         return problem is None, reason
+
+    @property
+    def parameter_template(self):
+        """benchopt's hook: the parameters in the name.
+
+        Those that all comparisons have in common are not in it, so that
+        tables from before they were parameters have the same.
+        """
+        text = super().parameter_template
+        return text.removeprefix(f"evaluations={PER_DECADE},")
 
     def set_data(self, problem, reason=None):
         self.problem = problem

@@ -3,26 +3,28 @@ import math
 
 from benchopt.stopping_criterion import StoppingCriterion
 
-#: Evaluations a decade of time, at times that all methods share.
+#: Evaluations a decade of time of comparisons.
 PER_DECADE = 10
 #: Share of the time from which on an evaluation is the last.
 CLOSE = 0.97
+#: Share up to which an evaluation may come much later than it was meant to.
+_FAR = 0.1
 
 
 class BudgetCriterion(StoppingCriterion):
     """Stop after the solver's own time is spent, or at a stationary point.
 
-    The time counts what the solver did, not the evaluations. The limit is
-    the objective's parameter ``max_seconds``, which benchopt stores with
-    every point of the curve; benchopt's own limits (``--timeout``,
-    ``--max-runs``) hold as well.
+    The time counts what the solver did, not the evaluations. The limit T is
+    the objective's parameter ``max_seconds``, and there are n evaluations a
+    decade, its parameter ``evaluations``; benchopt stores both with every
+    point of the curve. benchopt's own limits (``--timeout``, ``--max-runs``)
+    hold as well.
 
     Evaluations are at the same times for all methods, as near as whole calls
-    of the callback come: ``max_seconds`` times 10^(-k / 10), whatever h does.
-    How many calls that is follows from the speed so far. The end is
-    approached in shorter and shorter steps, so that the last evaluation is
-    within 3 % of the time and not beyond it, where a call is shorter than
-    that.
+    of the callback come: T times 10^(-k / n), whatever h does. How many calls
+    that is follows from the speed so far. The end is approached in shorter
+    and shorter steps, so that the last evaluation is within 3 % of the time
+    and not beyond it, where a call is shorter than that.
 
     Parameters
     ----------
@@ -73,24 +75,31 @@ class BudgetCriterion(StoppingCriterion):
         -------
         int
             At most twice as many, plus one: the first calls say little about
-            the speed.
+            the speed. Where evaluations are rarer than that, and the end is
+            far away, at most as many as make the next one.
         """
         *_, before, last = [self._curve[0], *self._curve]
         seconds = last["time"] - before["time"]
         if seconds <= 0.0:
             return 2 * stop_val + 1
         speed = (last["stop_val"] - before["stop_val"]) / seconds
-        aim = _next_time(last["time"], last["p_obj_max_seconds"])
+        limit, per_decade = (last[f"p_obj_{name}"]
+                             for name in ("max_seconds", "evaluations"))
+        aim = _next_time(last["time"], limit, per_decade)
         n_calls = round(speed * (aim - last["time"]))
-        return stop_val + min(max(1, n_calls), stop_val + 1)
+        growth = 2.0
+        if aim <= _FAR * limit:
+            growth = max(growth, 10 ** (1 / per_decade))
+        most = int((growth - 1.0) * stop_val) + 1
+        return stop_val + min(max(1, n_calls), most)
 
 
-def _next_time(time, limit):
+def _next_time(time, limit, per_decade):
     """The time of the next evaluation, after one at ``time``."""
     # One that came a little early is not repeated at its own time.
     decades = math.log10(limit / time)
-    k = math.ceil(PER_DECADE * decades - 0.5) - 1
+    k = math.ceil(per_decade * decades - 0.5) - 1
     if k > 0:
-        return limit * 10 ** (-k / PER_DECADE)
+        return limit * 10 ** (-k / per_decade)
     nearer = time + 0.6 * (limit - time)
     return nearer if nearer < CLOSE * limit else 0.5 * (1.0 + CLOSE) * limit

@@ -11,7 +11,7 @@ from benchmark_utils.stopping import CLOSE, PER_DECADE, BudgetCriterion
 
 
 def evaluated(seconds, limit, value=lambda n: 1.0, norm=lambda n: 1.0,
-              max_runs=1000):
+              max_runs=1000, evaluations=PER_DECADE):
     """Points of a run whose call n of the callback ends at seconds(n)."""
     criterion = BudgetCriterion().get_runner_instance(
         max_runs=max_runs,
@@ -20,7 +20,8 @@ def evaluated(seconds, limit, value=lambda n: 1.0, norm=lambda n: 1.0,
     while not stop:
         curve.append({
             "stop_val": stop_val, "time": seconds(stop_val),
-            "p_obj_max_seconds": limit, "objective_value": value(stop_val),
+            "p_obj_max_seconds": limit, "p_obj_evaluations": evaluations,
+            "objective_value": value(stop_val),
             "objective_grad_norm": norm(stop_val)})
         stop, status, following = criterion.should_stop(stop_val, curve)
         assert stop or following > stop_val
@@ -29,9 +30,9 @@ def evaluated(seconds, limit, value=lambda n: 1.0, norm=lambda n: 1.0,
 
 
 @given(st.floats(1e-6, 5e-3), st.floats(0.1, 60.0), st.floats(0.0, 0.3),
-       st.integers(0, 2**32 - 1))
+       st.integers(0, 2**32 - 1), st.sampled_from([1, 2, PER_DECADE]))
 def test_last_evaluation_is_near_the_end_and_not_beyond(
-        call, limit, noise, seed):
+        call, limit, noise, seed, evaluations):
     """Of calls that take a share of the time, now more and now less."""
     phase = np.random.default_rng(seed).uniform(0, 2 * np.pi)
 
@@ -40,9 +41,11 @@ def test_last_evaluation_is_near_the_end_and_not_beyond(
         wave = np.sin(2 * np.pi * np.log10(n + 1) + phase) - np.sin(phase)
         return call * limit * n * (1 + 0.05 * noise * wave)
 
-    curve, status = evaluated(seconds, limit)
+    curve, status = evaluated(seconds, limit, evaluations=evaluations)
     assert status == "done"
     assert CLOSE * limit <= curve[-1]["time"] <= limit * (1 + call)
+    if evaluations != PER_DECADE:
+        return
     # Two methods are evaluated at the same times, to within an interval.
     grid = limit * 10 ** (-np.arange(200) / PER_DECADE)
     times = np.array([point["time"] for point in curve[1:-5]])
@@ -60,6 +63,29 @@ def test_evaluations_do_not_depend_on_h():
     assert ([point["time"] for point in flat]
             == [point["time"] for point in moving])
     assert len(flat) < 60
+
+
+def test_rare_evaluations_are_few_and_end_as_near():
+    """Of the six decades of a run, where an evaluation takes long."""
+    usual, rare = (
+        [point["time"] for point in evaluated(
+            lambda n: 1e-6 * n, 1.0, evaluations=evaluations)[0]]
+        for evaluations in (PER_DECADE, 1))
+    assert len(rare) <= 6 + 7 and len(usual) >= 3 * len(rare)
+    np.testing.assert_allclose(rare[1:6], 10.0 ** np.arange(-6, -1))
+    assert min(rare[-1], usual[-1]) >= CLOSE
+
+
+@given(st.floats(0.02, 0.09), st.floats(1.0, 1.9))
+def test_long_calls_that_become_longer_are_not_far_beyond_the_end(
+        first, factor):
+    """Far from the end alone is a speed of one call believed."""
+    def seconds(n):
+        return first * (1 + factor * (n - 1)) if n else 0.0
+
+    curve, _ = evaluated(seconds, 1.0, evaluations=1)
+    within = [point["time"] for point in curve if point["time"] <= 1.0]
+    assert within[-1] >= 1.0 - 2 * first * factor
 
 
 def test_calls_longer_than_the_time_end_the_run():

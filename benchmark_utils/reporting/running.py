@@ -37,6 +37,7 @@ from benchmark_utils.reporting.commands import note
 from benchmark_utils.reporting.killed import KILLED, MOST_KILLED
 from benchmark_utils.reporting.suite import ROOT, digest
 from benchmark_utils.sources import imported_by
+from benchmark_utils.stopping import PER_DECADE
 
 _ENDS = re.compile(
     r"\|--([^\n\r]+?):\x1b\[0m \x1b\[1;3\dm"
@@ -73,6 +74,8 @@ class Stage:
     cache : Path, optional
         Where benchopt keeps runs that are done, in place of where it keeps
         those of all commands: what is measured here is then new.
+    evaluations : int, optional
+        A decade of time: those of comparisons without it.
 
     Raises
     ------
@@ -81,14 +84,16 @@ class Stage:
     """
 
     def __init__(self, folder, name, dataset, entries, seconds, repetitions,
-                 options, seed, cache=None):
+                 options, seed, cache=None, evaluations=PER_DECADE):
         self.name, self.entries, self.options = name, entries, options
         self.cache = cache
         self.parallel = cluster.read(options.parallel_config, options.n_jobs)
         self.repetitions = repetitions
+        often = ("" if evaluations == PER_DECADE
+                 else f",evaluations={evaluations}")
         self.config = {
             "dataset": [dataset.entry],
-            "objective": [f"*[max_seconds={seconds:g}]"],
+            "objective": [f"*[max_seconds={seconds:g}{often}]"],
             "n-repetitions": repetitions,
             "solver": [method.entry(parameters)
                        for method, parameters in entries],

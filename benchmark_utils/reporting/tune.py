@@ -18,11 +18,14 @@ The rules, with T the time of a run of the comparison, ``--max-seconds``:
    well.
 
 That is the same time for each method: 22 T, less where runs diverge, or where
-a method has fewer configurations. No start and no sampling of these runs is
-one of a comparison (``seeds``). The config of the best is written, beside what
-it has of methods that were tuned before, and results are kept in a folder, so
-that the same command goes on where it was interrupted. On a cluster:
-``--parallel-config``, as in benchopt.
+a method has fewer configurations. Evaluations are no part of it: where they
+take longer than the runs, ``--evaluations 1`` leaves out most of those before
+the end, which decide only where h is the same there.
+
+No start and no sampling of these runs is one of a comparison (``seeds``). The
+config of the best is written, beside what it has of methods that were tuned
+before, and results are kept in a folder, so that the same command goes on
+where it was interrupted. On a cluster: ``--parallel-config``, as in benchopt.
 """
 import json
 from pathlib import Path
@@ -48,8 +51,10 @@ from benchmark_utils.reporting.commands import (
 from benchmark_utils.reporting.configs import Choices
 from benchmark_utils.reporting.search import Tuning
 from benchmark_utils.reporting.suite import ROOT, Dataset, methods
+from benchmark_utils.stopping import PER_DECADE
 
-RULES = ("configurations", "survivors", "finalists", "starts", "max_seconds")
+RULES = ("configurations", "survivors", "finalists", "starts", "max_seconds",
+         "evaluations")
 
 
 def add_options(parser):
@@ -63,7 +68,9 @@ def add_options(parser):
             ("configurations", 32, "of each method"),
             ("survivors", 8, "of them, which run longer"),
             ("finalists", 3, "of these, from several starts"),
-            ("starts", seeds.FINALISTS, "of a finalist")]:
+            ("starts", seeds.FINALISTS, "of a finalist"),
+            ("evaluations", PER_DECADE, "a decade of time; 1 is enough where "
+             "an evaluation takes long, as the end counts")]:
         parser.add_argument(
             f"--{name}", type=at_least_one, default=default, metavar="N",
             help=f"{text} (default: {default})")

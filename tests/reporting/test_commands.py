@@ -27,7 +27,7 @@ from benchmark_utils.reporting import suite as has
 DATASET = "simulated_logistic[n_train=200,n_validation=150,n_features=4]"
 TUNE = ["-m", "benchmark_utils.reporting.tune", DATASET, "--max-seconds",
         "0.1", "--seed", "1", "--configurations", "4", "--survivors", "3",
-        "--finalists", "2", "--starts", "2"]
+        "--finalists", "2", "--starts", "2", "--evaluations", "1"]
 LBFGS = "L-BFGS[memory=5,tolerance=1e-10]"
 COMPARE = ["-m", "benchmark_utils.reporting.compare"]
 
@@ -76,6 +76,7 @@ def test_tune_chooses_by_its_rules(suite):
     assert chosen["L-BFGS"]["memory"] == [5]
     story = json.loads((folder(suite) / "tune.json").read_text())
     assert story["rules"]["configurations"] == 4 and story["jobs"] == 1
+    assert story["rules"]["evaluations"] == 1
     assert story["rules"]["seeds"] == own
     assert story["tried"] == {"Mine": 4, "L-BFGS": 1}
     assert story["versions"]["benchopt"] and story["code"]["sources"]
@@ -85,6 +86,7 @@ def test_tune_chooses_by_its_rules(suite):
             for name in json.loads(text)}
     assert len(lost) == 2 and all("step_size=1e+200" in name for name in lost)
     assert set(grid["base_seed"].astype(str)) == {str(own[0])}
+    assert set(grid["p_obj_evaluations"]) == {1}
 
 
 def test_tune_goes_on_where_it_was(suite):
