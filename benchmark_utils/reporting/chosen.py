@@ -4,8 +4,8 @@ from pathlib import Path
 from benchopt.utils.parametrized_name_mixin import is_matched
 
 from benchmark_utils.reporting.configs import (
-    machines_of,
     read_config,
+    rule_of,
     seeds_of,
     time_in,
 )
@@ -87,7 +87,8 @@ class Chosen:
             for seed in seeds_of(self.sources[name])})
         self.machines = {} if defaults else {
             name: machine for name in names for machine in [
-                machines_of(self.sources[name]).get(name)] if machine}
+                rule_of(self.sources[name], "machine").get(name)]
+            if machine}
 
     @staticmethod
     def _known(dataset):

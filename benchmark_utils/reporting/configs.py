@@ -237,12 +237,14 @@ def read_config(file):
     return config
 
 
-def machines_of(file):
-    """Machines on which ``tune`` has chosen what is in a config file.
+def rule_of(file, name):
+    """By which rule ``tune`` has chosen what is in a config file.
 
     Parameters
     ----------
     file : Path
+    name : str
+        Of the rule, such as "evaluations"; "machine" is where that was.
 
     Returns
     -------
@@ -253,9 +255,9 @@ def machines_of(file):
     for line in Path(file).read_text(encoding="utf-8").splitlines():
         said = re.match(r"# (\S[^:]*): ", line)
         method = said[1] if said else method
-        machine = re.search(r"^#.*\bmachine = ([^,]+)", line)
-        if machine and method:
-            found[method] = machine[1].strip()
+        value = re.search(rf"^#.*\b{name} = ([^,]+)", line)
+        if value and method:
+            found[method] = value[1].strip()
     return found
 
 

@@ -6,6 +6,7 @@ from benchmark_utils.reporting import (
     conditions,
     markup,
     runs,
+    seeds,
     styles,
     tables,
 )
@@ -15,7 +16,7 @@ OF_THEIR_TIME = ["AmIGO", "BSA", "FSLA", "MRBO", "StocBiO", "SUSTAIN", "TTSA",
                  "VRBO"]
 
 
-def of_problem(name, comparison, record, about=""):
+def of_problem(name, comparison, record, about="", rules=""):
     """Blocks of the page of a problem.
 
     Parameters
@@ -26,25 +27,32 @@ def of_problem(name, comparison, record, about=""):
         Of how it was made.
     about : str
         What the problem is, in Markdown.
+    rules : str
+        Options of ``tune`` beside the time.
     """
     problem, report = comparison.problem, comparison.report
     n_starts = len(record["seeds"]["of the comparison"])
+    n_samplings = problem.n_asked // n_starts
+    fewer = "".join(
+        f" --{name} {n}" for name, n, usual in [
+            ("starts", n_starts, seeds.STARTS),
+            ("repetitions", n_samplings, seeds.REPETITIONS)] if n != usual)
     seconds = f"{problem.limit:g}"
     typed = record["config"]["dataset"][0]
     return {
         "facts": _wrapped(about) + "\n\n" + _wrapped(
             f"{len(report.best)} methods, {seconds} s of their own time each, "
             f"{problem.n_asked} runs: {n_starts} starts, with "
-            f"{problem.n_asked // n_starts} samplings of each. Parameters are "
+            f"{n_samplings} samplings of each. Parameters are "
             f"those that `tune` has chosen (`configs/{name}.yml`)."),
         "claims": _listed([*report.claims(), *comparison.notes()]),
         "table": report.markdown(),
         "made": "\n".join([
             "```bash",
             f'python -m benchmark_utils.reporting.tune "{_short(typed)}" '
-            f"-j 2 --max-seconds {seconds}",
+            f"-j 2 --max-seconds {seconds}{rules}",
             f'python -m benchmark_utils.reporting.compare "{_short(typed)}" '
-            f"-j 2 --max-seconds {seconds}", "```", "",
+            f"-j 2 --max-seconds {seconds}{fewer}", "```", "",
             _wrapped(_conditions(record)), "",
             _wrapped(f"`results/{name}.json` is the whole record.")]),
     }

@@ -27,9 +27,11 @@ from benchmark_utils.reporting import (
     prints,
     protocol,
     tables,
+    tune,
 )
 from benchmark_utils.reporting.commands import note, parser_of
 from benchmark_utils.reporting.compare import FRACTION, Comparison
+from benchmark_utils.reporting.configs import rule_of
 from benchmark_utils.reporting.overview import Overview, short_names
 from docs.site import blocks, markdown, stored
 from docs.site.results import DOCS
@@ -151,10 +153,7 @@ def write_pages():
         page = DOCS / f"{name}.md"
         if not page.exists():
             page.write_text(PAGE.format(name=name), encoding="utf-8")
-        record = json.loads((RESULTS / f"{name}.json").read_text(
-            encoding="utf-8"))
-        fill(page, blocks.of_problem(
-            name, comparison, record, about(record["dataset"])))
+        fill(page, said_of(name, comparison))
         for end, draw in {"": figures.headline,
                           "_families": figures.families}.items():
             prints.save(draw(comparison.problem, name),
@@ -175,6 +174,27 @@ def write_pages():
         said["defaults"] = Overview(
             [c.problem for c in plain.values()]).markdown(with_diagram=False)
     fill(DOCS / "results.md", said)
+
+
+def said_of(name, comparison):
+    """Blocks of the page of a problem.
+
+    Parameters
+    ----------
+    name : str
+    comparison : Comparison
+        That of its table.
+
+    Returns
+    -------
+    dict of {str: str}
+        By name of the mark.
+    """
+    record = json.loads((RESULTS / f"{name}.json").read_text(
+        encoding="utf-8"))
+    return blocks.of_problem(
+        name, comparison, record, about(record["dataset"]),
+        rules_of(ROOT / "configs" / f"{name}.yml"))
 
 
 def about(dataset):
@@ -198,6 +218,29 @@ def about(dataset):
         if isinstance(node, ast.ClassDef) and node.name == "Dataset"]
     title, *_ = markdown.docstring(text)
     return f"{title}. [Its file](../datasets/{file.name}) says the rest."
+
+
+def rules_of(config):
+    """Options of ``tune`` by which parameters were chosen.
+
+    Parameters
+    ----------
+    config : Path
+
+    Returns
+    -------
+    str
+        Those that differ from the usual ones, but for the time.
+    """
+    parser = parser_of(tune.__doc__)
+    tune.add_options(parser)
+    usual, found = parser.parse_args(["a dataset"]), ""
+    for name in tune.RULES:
+        values = sorted(set(rule_of(config, name).values()))
+        if name != "max_seconds" and values not in (
+                [], [str(getattr(usual, name))]):
+            found += f" --{name} {' or '.join(values)}"
+    return found
 
 
 def fill(page, said):

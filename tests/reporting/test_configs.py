@@ -46,12 +46,13 @@ def test_seeds_of_a_choice_are_in_its_file(tmp_path, line, seeds):
     assert configs.seeds_of(file) == seeds
 
 
-def test_machines_of_a_choice_are_in_its_file(tmp_path):
+def test_rules_of_a_choice_are_in_its_file(tmp_path):
     file = tmp_path / "best.yml"
     file.write_text(
         "# Parameters on d[n=1], chosen by tune:\n# SOBA: 8 of them\n"
         "#     machine = AMD EPYC with 2 CPUs, seeds = [10000]\n"
         "# L-BFGS: 1 of them\n#     seeds = [10000]\n# A: 1 of them\n"
         "#     finalists = 3, machine = X with 4 CPUs\nsolver: [SOBA]\n")
-    assert configs.machines_of(file) == {
+    assert configs.rule_of(file, "machine") == {
         "SOBA": "AMD EPYC with 2 CPUs", "A": "X with 4 CPUs"}
+    assert configs.rule_of(file, "finalists") == {"A": "3"}

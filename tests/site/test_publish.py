@@ -44,10 +44,11 @@ def described(suite, name, title):
         f'class Dataset:\n    """{title}\n\n    More."""\n')
 
 
-def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL):
-    """A folder as compare writes it, of five runs each of two methods."""
+def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL,
+             n_samplings=5):
+    """A folder as compare writes it, of runs of two methods."""
     df = pd.concat([table(
-        {(method, k): [*SHORT, (1.9, end + k)] for k in range(5)
+        {(method, k): [*SHORT, (1.9, end + k)] for k in range(n_samplings)
          for method, end in ((A, 2 * low), (SABA, low))},
         dataset=f"{name}[n=1]", seed=seed, gap=0.5, p_obj_max_seconds=2.0,
         **{protocol.COLUMN: number, "system-processor": f"chip of {name}",
@@ -56,7 +57,9 @@ def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL):
     folder = suite / "outputs" / name
     folder.mkdir(parents=True)
     config = suite / "outputs" / "best.yml"
-    config.write_text("solver: [SOBA]\n")
+    config.write_text(
+        "# SOBA: 32 configurations\n#     configurations = 32, starts = 5, "
+        "max_seconds = 2.0, evaluations = 1, seeds = [9]\nsolver: [SOBA]\n")
     Comparison(df, f"{name}[n=1]", OBJECTIVE, folder, {
         "seeds": {"of the comparison": [1, 2, 3]},
         "sources": {"SOBA": "outputs/best.yml"},
@@ -78,6 +81,7 @@ def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
     assert "How to sort. [Its file](../datasets/d.py) says the rest." in text
     assert "2 methods, 2 s of their own time each, 15 runs: 3 starts" in text
     assert "| SABA |" in text and "the lowest median is that of SABA" in text
+    assert 'tune "d" -j 2 --max-seconds 2 --evaluations 1\n' in text
     assert (suite / "docs" / "d.svg").exists()
     whole = (suite / "docs" / "results.md").read_text()
     assert re.search(r"^\| SABA \| 1 .*\| 1\.0 \|", whole, re.MULTILINE)
@@ -166,6 +170,13 @@ def test_additions_and_losses_are_named(suite):
     assert "AdamBO on d (2 of 4)" in text and "SOBA on d" not in text
 
 
+def test_fewer_runs_than_usual_are_in_the_command(suite):
+    publish.main([str(compared(suite, "d", n_samplings=2))])
+    text = (suite / "docs" / "d.md").read_text()
+    assert "6 runs: 3 starts, with 2 samplings of each" in text
+    assert 'compare "d" -j 2 --max-seconds 2 --repetitions 2\n' in text
+
+
 @pytest.mark.parametrize("change, message", [
     ({"changed": True}, "differs from a commit"),
     ({"number": 1}, "rules of before"), (None, "that compare has written")])
@@ -205,8 +216,7 @@ def test_pages_say_what_the_tables_say(tmp_path):
         page = publish.DOCS / f"{name}.md"
         copy = tmp_path / page.name
         copy.write_text(page.read_text())
-        story = json.loads((publish.RESULTS / f"{name}.json").read_text())
-        publish.fill(copy, blocks.of_problem(
-            name, comparison, story, publish.about(story["dataset"])))
+        publish.fill(copy, publish.said_of(name, comparison))
         assert copy.read_text() == page.read_text(), name
+        story = json.loads((publish.RESULTS / f"{name}.json").read_text())
         assert story["dataset"] == comparison.problem.dataset
