@@ -49,6 +49,9 @@ def add_options_of_runs(parser):
                         help="as in benchopt: Dask, SLURM")
     parser.add_argument("--seed", type=int, default=0,
                         help="another one has other starts and samplings")
+    parser.add_argument("--evaluations", type=at_least_one, metavar="N",
+                        help="a decade of the time of a run: fewer than the "
+                        "objective's 10, where one takes long")
     parser.add_argument("--timeout", type=at_least_one, metavar="SECONDS",
                         help="wall time of a run with its evaluations "
                         "(default: ten minutes and a minute a second)")

@@ -37,7 +37,6 @@ from benchmark_utils.reporting.commands import note
 from benchmark_utils.reporting.killed import KILLED, MOST_KILLED
 from benchmark_utils.reporting.suite import ROOT, digest
 from benchmark_utils.sources import imported_by
-from benchmark_utils.stopping import PER_DECADE
 
 _ENDS = re.compile(
     r"\|--([^\n\r]+?):\x1b\[0m \x1b\[1;3\dm"
@@ -74,8 +73,6 @@ class Stage:
     cache : Path, optional
         Where benchopt keeps runs that are done, in place of where it keeps
         those of all commands: what is measured here is then new.
-    evaluations : int, optional
-        A decade of time: those of comparisons without it.
 
     Raises
     ------
@@ -84,13 +81,13 @@ class Stage:
     """
 
     def __init__(self, folder, name, dataset, entries, seconds, repetitions,
-                 options, seed, cache=None, evaluations=PER_DECADE):
+                 options, seed, cache=None):
         self.name, self.entries, self.options = name, entries, options
         self.cache = cache
         self.parallel = cluster.read(options.parallel_config, options.n_jobs)
         self.repetitions = repetitions
-        often = ("" if evaluations == PER_DECADE
-                 else f",evaluations={evaluations}")
+        often = (f",evaluations={options.evaluations}"
+                 if options.evaluations else "")
         self.config = {
             "dataset": [dataset.entry],
             "objective": [f"*[max_seconds={seconds:g}{often}]"],
@@ -197,7 +194,7 @@ class Stage:
     def _run(self):
         before, start = record.machine(), time.time()
         others = conditions.Others(self.options.parallel_config)
-        lost = {}
+        lost, goes_on = {}, self.log.exists()
         with tempfile.TemporaryDirectory(
                 dir=self.yml.parent, prefix=".part-") as folder:
             part = Path(folder) / "table.parquet"
@@ -233,7 +230,7 @@ class Stage:
             rows = self._store(part, ends) if part.exists() else 0
         files.write(self.done, record.text({
             "ends": ends, "rows": rows,
-            "seconds": round(time.time() - start, 1),
+            "seconds": round(time.time() - start, 1), "goes on": goes_on,
             "command": _portable(self._command(
                 self.yml, self.parquet.with_suffix(""))),
             "jobs": self.options.n_jobs or 1, "one at a time": alone,

@@ -146,8 +146,7 @@ class Tuning:
 
     def _stage(self, name, entries, seconds, seed):
         stage = running.Stage(self.folder, name, self.dataset, entries,
-                              seconds, 1, self.options, seed,
-                              evaluations=self.options.evaluations)
+                              seconds, 1, self.options, seed)
         self.stages.append((stage, stage.run()))
         for text in stage.unusual():
             note(text)

@@ -51,7 +51,6 @@ from benchmark_utils.reporting.commands import (
 from benchmark_utils.reporting.configs import Choices
 from benchmark_utils.reporting.search import Tuning
 from benchmark_utils.reporting.suite import ROOT, Dataset, methods
-from benchmark_utils.stopping import PER_DECADE
 
 RULES = ("configurations", "survivors", "finalists", "starts", "max_seconds",
          "evaluations")
@@ -68,9 +67,7 @@ def add_options(parser):
             ("configurations", 32, "of each method"),
             ("survivors", 8, "of them, which run longer"),
             ("finalists", 3, "of these, from several starts"),
-            ("starts", seeds.FINALISTS, "of a finalist"),
-            ("evaluations", PER_DECADE, "a decade of time; 1 is enough where "
-             "an evaluation takes long, as the end counts")]:
+            ("starts", seeds.FINALISTS, "of a finalist")]:
         parser.add_argument(
             f"--{name}", type=at_least_one, default=default, metavar="N",
             help=f"{text} (default: {default})")
@@ -118,7 +115,8 @@ def _tune(options):
          f"{options.configurations} configurations of each")
     best = tuning.run()
     lines = list(tuning.lines(best))
-    rules = {**{name: getattr(options, name) for name in RULES},
+    rules = {**{name: getattr(options, name) for name in RULES
+                if getattr(options, name)},
              "machine": conditions.machine_of(record.machine()),
              "seeds": tuning.seeds}
     said = "    " + ", ".join(f"{k} = {v}" for k, v in rules.items())

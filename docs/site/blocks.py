@@ -33,10 +33,13 @@ def of_problem(name, comparison, record, about="", rules=""):
     problem, report = comparison.problem, comparison.report
     n_starts = len(record["seeds"]["of the comparison"])
     n_samplings = problem.n_asked // n_starts
-    fewer = "".join(
+    objective, = comparison.table["objective_name"].unique()
+    often = tables.parameters_of(objective).get("evaluations")
+    unusual = "".join(
         f" --{name} {n}" for name, n, usual in [
             ("starts", n_starts, seeds.STARTS),
-            ("repetitions", n_samplings, seeds.REPETITIONS)] if n != usual)
+            ("repetitions", n_samplings, seeds.REPETITIONS),
+            ("evaluations", often, None)] if n != usual)
     seconds = f"{problem.limit:g}"
     typed = record["config"]["dataset"][0]
     return {
@@ -52,7 +55,7 @@ def of_problem(name, comparison, record, about="", rules=""):
             f'python -m benchmark_utils.reporting.tune "{_short(typed)}" '
             f"-j 2 --max-seconds {seconds}{rules}",
             f'python -m benchmark_utils.reporting.compare "{_short(typed)}" '
-            f"-j 2 --max-seconds {seconds}{fewer}", "```", "",
+            f"-j 2 --max-seconds {seconds}{unusual}", "```", "",
             _wrapped(_conditions(record)), "",
             _wrapped(f"`results/{name}.json` is the whole record.")]),
     }
@@ -71,8 +74,11 @@ def _conditions(record):
     loads = [run["machine after"]["load average"] for run in record["runs"]]
     load = max((load[0] for load in loads if load), default=None)
     return (
-        f"The comparison took {minutes:.0f} min, on "
-        f"{machine['system-cpus']} cores of {machine['system-processor']}"
+        f"The comparison took {minutes:.0f} min"
+        + (" since it was last interrupted"
+           if any(run.get("goes on") for run in record["runs"]) else "")
+        + f", on {machine['system-cpus']} cores of "
+        + machine["system-processor"]
         + (f", at a load of {load:.1f} at most" if load is not None else "")
         + f". {machine['platform']}, " + ", ".join(
             f"{name} {versions[key]}" for name, key in {

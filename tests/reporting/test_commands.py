@@ -204,7 +204,8 @@ def test_tune_says_that_there_is_no_data(capsys, tmp_path):
 
 
 def test_a_stage_is_of_its_data_and_settings(tmp_path):
-    options = Namespace(timeout=None, n_jobs=None, parallel_config=None)
+    options = Namespace(timeout=None, n_jobs=None, parallel_config=None,
+                        evaluations=None)
 
     def stem(typed, seconds=1.0, repetitions=2, seed=0, memory=5):
         entries = has.configurations({"solver": [
@@ -227,7 +228,8 @@ def test_how_runs_end_is_read_from_benchopt(tmp_path):
         {"F2SA-p": {"lmbda": 1e-3}}]})
     stage = running.Stage(
         tmp_path, "a", has.Dataset(DATASET), entries, 0.05, 2,
-        Namespace(timeout=None, n_jobs=None, parallel_config=None), 0)
+        Namespace(timeout=None, n_jobs=None, parallel_config=None,
+                  evaluations=None), 0)
     df = stage.run()
     assert set(df["solver_name"]) == {stage.names[0]}
     assert set(df[tables.ASKED]) == {2}

@@ -45,12 +45,13 @@ def described(suite, name, title):
 
 
 def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL,
-             n_samplings=5):
+             n_samplings=5, objective=OBJECTIVE):
     """A folder as compare writes it, of runs of two methods."""
     df = pd.concat([table(
         {(method, k): [*SHORT, (1.9, end + k)] for k in range(n_samplings)
          for method, end in ((A, 2 * low), (SABA, low))},
         dataset=f"{name}[n=1]", seed=seed, gap=0.5, p_obj_max_seconds=2.0,
+        objective_name=objective,
         **{protocol.COLUMN: number, "system-processor": f"chip of {name}",
            "system-cpus": 2}) for seed in (1, 2, 3)],
         ignore_index=True)
@@ -60,11 +61,12 @@ def compared(suite, name, low=1.0, changed=False, number=protocol.PROTOCOL,
     config.write_text(
         "# SOBA: 32 configurations\n#     configurations = 32, starts = 5, "
         "max_seconds = 2.0, evaluations = 1, seeds = [9]\nsolver: [SOBA]\n")
-    Comparison(df, f"{name}[n=1]", OBJECTIVE, folder, {
+    Comparison(df, f"{name}[n=1]", objective, folder, {
         "seeds": {"of the comparison": [1, 2, 3]},
         "sources": {"SOBA": "outputs/best.yml"},
         "config": {"dataset": [f"{name}[n=1]"]},
-        "runs": [{"seconds": 90, "machine after": record.machine()}],
+        "runs": [{"seconds": 120, "goes on": True,
+                  "machine after": record.machine()}],
         "code": {"git": {"commit": "a" * 40, "changed": changed}},
     }).write(with_dashboard=False)
     return folder
@@ -82,6 +84,8 @@ def test_a_comparison_becomes_a_page_and_keeps_what_people_wrote(suite):
     assert "2 methods, 2 s of their own time each, 15 runs: 3 starts" in text
     assert "| SABA |" in text and "the lowest median is that of SABA" in text
     assert 'tune "d" -j 2 --max-seconds 2 --evaluations 1\n' in text
+    assert "took 2 min since it was last interrupted, on" in (
+        " ".join(text.split()))
     assert (suite / "docs" / "d.svg").exists()
     whole = (suite / "docs" / "results.md").read_text()
     assert re.search(r"^\| SABA \| 1 .*\| 1\.0 \|", whole, re.MULTILINE)
@@ -170,11 +174,13 @@ def test_additions_and_losses_are_named(suite):
     assert "AdamBO on d (2 of 4)" in text and "SOBA on d" not in text
 
 
-def test_fewer_runs_than_usual_are_in_the_command(suite):
-    publish.main([str(compared(suite, "d", n_samplings=2))])
+def test_what_is_not_as_usual_is_in_the_command(suite):
+    publish.main([str(compared(suite, "d", n_samplings=2,
+                               objective="o[evaluations=4,max_seconds=2]"))])
     text = (suite / "docs" / "d.md").read_text()
     assert "6 runs: 3 starts, with 2 samplings of each" in text
-    assert 'compare "d" -j 2 --max-seconds 2 --repetitions 2\n' in text
+    assert ('compare "d" -j 2 --max-seconds 2 --repetitions 2 '
+            "--evaluations 4\n") in text
 
 
 @pytest.mark.parametrize("change, message", [
