@@ -147,9 +147,15 @@ def test_numbers_of_yaml_are_numbers_in_problem_name_and_time():
         n_inner="1e1", noise="1e-1", coupling="0.5")
     assert dataset.n_inner == 10 and "noise=1e-1" in str(dataset)
     assert make_problem("quadratic", n_inner="1e1").inner.n_samples == 10
-    objective = OBJECTIVE.get_instance(max_seconds="1e-1")
-    assert objective._parameters == {"max_seconds": 0.1}
+    objective = OBJECTIVE.get_instance(max_seconds="1e-1", evaluations="4")
+    assert objective._parameters == {"max_seconds": 0.1, "evaluations": 4}
+    assert str(objective).endswith("[evaluations=4,max_seconds=1e-1]")
     assert not objective.skip(problem=0, reason=None)[0]
+    # What is as usual is not in the name, which older tables have as well.
+    assert str(OBJECTIVE.get_instance(max_seconds=1)).endswith(
+        "[max_seconds=1]")
+    skip, why = OBJECTIVE.get_instance(evaluations=0).skip(problem=0)
+    assert skip and why.startswith("evaluations=0 is not valid")
     # Where no number is meant, a string is a string.
     assert DATASETS["covtype"].get_instance(penalty="1").penalty == "1"
 
