@@ -7,7 +7,7 @@ from benchopt.stopping_criterion import StoppingCriterion
 PER_DECADE = 10
 #: Share of the time from which on an evaluation is the last.
 CLOSE = 0.97
-#: Share up to which an evaluation may come much later than it was meant to.
+#: Share of the time up to which an evaluation that comes late does no harm.
 _FAR = 0.1
 
 
@@ -74,23 +74,22 @@ class BudgetCriterion(StoppingCriterion):
         Returns
         -------
         int
-            At most twice as many, plus one: the first calls say little about
-            the speed. Where evaluations are rarer than that, and the end is
-            far away, at most as many as make the next one.
+            At most twice as many, plus one, as the first calls say little
+            about the speed. Far from the end, where one that comes late does
+            no harm, as many as lead to the next evaluation, if that is more.
         """
         *_, before, last = [self._curve[0], *self._curve]
         seconds = last["time"] - before["time"]
         if seconds <= 0.0:
             return 2 * stop_val + 1
         speed = (last["stop_val"] - before["stop_val"]) / seconds
-        limit, per_decade = (last[f"p_obj_{name}"]
-                             for name in ("max_seconds", "evaluations"))
+        limit = last["p_obj_max_seconds"]
+        per_decade = last["p_obj_evaluations"]
         aim = _next_time(last["time"], limit, per_decade)
         n_calls = round(speed * (aim - last["time"]))
-        growth = 2.0
+        most = stop_val + 1
         if aim <= _FAR * limit:
-            growth = max(growth, 10 ** (1 / per_decade))
-        most = int((growth - 1.0) * stop_val) + 1
+            most = max(most, round(stop_val * (10 ** (1 / per_decade) - 1)))
         return stop_val + min(max(1, n_calls), most)
 
 

@@ -82,13 +82,13 @@ class Chosen:
                 f"no parameters of {unknown or 'any method'} on "
                 f"{dataset.name}: run tune first, or name a --config")
         self.entries = [found[name] for name in sorted(names, key=order)]
-        self.seeds = sorted({
-            seed for name in names if not defaults
-            for seed in seeds_of(self.sources[name])})
-        self.machines = {} if defaults else {
-            name: machine for name in names for machine in [
-                rule_of(self.sources[name], "machine").get(name)]
-            if machine}
+        tuned = set() if defaults else {self.sources[name] for name in names}
+        self.seeds = sorted(
+            {seed for file in tuned for seed in seeds_of(file)})
+        self.machines = {
+            name: machine for file in tuned
+            for name, machine in rule_of(file, "machine").items()
+            if self.sources.get(name) == file}
 
     @staticmethod
     def _known(dataset):
