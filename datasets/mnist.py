@@ -18,7 +18,7 @@ class Dataset(BilevelDataset):
 
     It is not downloaded unless asked for, and is skipped then. With p = 7 850
     the metrics come from a truncated Newton method, to a relative 1e-10 of
-    the gradient of G, and an evaluation takes some seconds.
+    the gradient of G, and an evaluation takes about a second.
 
     To use a local copy, point ``data_paths: mnist`` of the benchmark's
     ``config.yml`` to a file ``mnist.npz`` with the arrays ``X`` (70 000, 784)

@@ -40,10 +40,10 @@ def tab(browser, request):
     context = browser.new_context(
         viewport={"width": width, "height": 850}, color_scheme=scheme)
     tab = listen(context)
-    # A page that asks for a network has an error, too.
     # A lazy image that was on its way when the page was left is aborted.
     tab.on("requestfailed", lambda asked: tab.errors.append(asked.url)
            if asked.failure != "net::ERR_ABORTED" else None)
+    # A page that asks for a network has an error, too.
     tab.on("request", lambda asked: tab.errors.append(asked.url)
            if asked.url.startswith("http") else None)
     yield tab
