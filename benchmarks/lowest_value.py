@@ -4,6 +4,8 @@
     python benchmarks/lowest_value.py hyper_representation --spread 0.3
     python benchmarks/lowest_value.py digits --spread 1 --boxes 10 15 20 30
     python benchmarks/lowest_value.py digits --boxes 10 15 20 --seeds 1 2 3
+    python benchmarks/lowest_value.py coreset --sum 20 --starts 5
+    python benchmarks/lowest_value.py covtype --after HOAG --iterations 150
 
 h is not convex: L-BFGS-B on h, with exact gradients, from the start of the
 problem and from other points, prints each new lowest value. The last one is
@@ -16,6 +18,9 @@ what ``references.yml`` holds.
 - With ``--boxes``, x stays in [-B, B] for each B in turn, and what is at a
   bound moves on with it. The weights sigma(x_i) of data hyper-cleaning tend to
   0 and 1, where h is flat: without bounds, descents stand still too early.
+- With ``--after``, the first descent is from where a method has come after so
+  many iterations: on its way down it may have met a lower valley.
+- With ``--sum K``, 0 <= x <= 1 and sum x = K, as in coreset, by SLSQP.
 """
 import argparse
 import sys
@@ -27,7 +32,7 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from harness import make_problem  # noqa: E402
+from harness import make_problem, make_solver, run_solver  # noqa: E402
 
 from benchmark_utils.reference import (  # noqa: E402
     implicit_gradient,
@@ -37,8 +42,8 @@ from benchmark_utils.reference import (  # noqa: E402
 BOX = (-20.0, 10.0)
 
 
-def descend(problem, x, bounds):
-    """h and x where L-BFGS-B ends."""
+def descend(problem, x, bounds, total=None):
+    """h and x where L-BFGS-B ends, or SLSQP where sum x = total."""
     z = problem.inner_start
 
     def value_and_gradient(x):
@@ -47,22 +52,39 @@ def descend(problem, x, bounds):
         return (problem.outer.value(z, x),
                 implicit_gradient(problem, x, z, solve))
 
-    result = minimize(
-        value_and_gradient, x, jac=True, method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": 5000, "maxfun": 10_000, "maxcor": 20,
-                 "ftol": 1e-15, "gtol": 1e-9})
+    how = {"method": "L-BFGS-B", "options": {
+        "maxiter": 5000, "maxfun": 10_000, "maxcor": 20, "ftol": 1e-15,
+        "gtol": 1e-9}}
+    if total:
+        how = {"method": "SLSQP", "options": {
+            "maxiter": 5000, "ftol": 1e-15}, "constraints": {
+            "type": "eq", "fun": lambda x: np.sum(x) - total,
+            "jac": np.ones_like}}
+    result = minimize(value_and_gradient, x, jac=True, bounds=bounds, **how)
     return result.fun, result.x
 
 
-def lowest(problem, options):
+def after(problem, options, seed):
+    """x where a method has come."""
+    name, _, parameters = _extract_options(options.after)
+    solver = make_solver(name, problem, seed, **parameters)
+    return run_solver(solver, options.iterations)["outer_var"]
+
+
+def lowest(problem, options, seed):
     """Print each new lowest value of descents from several starts."""
     rng = np.random.default_rng(0)
     lowest = np.inf
     values = []
     for k in range(options.starts):
         x, bounds = problem.outer_start, None
-        if not (options.spread or options.boxes):
+        if k == 0 and options.after:
+            x = after(problem, options, seed)
+        if options.sum:
+            bounds = [(0.0, 1.0)] * x.size
+            if k > 0:  # Uneven, and of the same sum; entries above 1 are cut.
+                x = options.sum * rng.dirichlet(np.full(x.size, 0.1))
+        elif not (options.spread or options.boxes):
             bounds = [BOX] * x.size
             x = x if k == 0 else rng.uniform(-12.0, 4.0, x.size)
         elif k > 0:
@@ -73,7 +95,7 @@ def lowest(problem, options):
             h, x = descend(problem, x, [(-bound, bound)] * x.size)
             last = bound
         if not options.boxes:
-            h, x = descend(problem, x, bounds)
+            h, x = descend(problem, x, bounds, options.sum)
         values.append(h)
         if h < lowest:
             lowest = h
@@ -91,6 +113,13 @@ def main():
     parser.add_argument("--spread", type=float, help="standard deviation")
     parser.add_argument("--boxes", type=float, nargs="+", default=[],
                         metavar="B", help="growing bounds of the entries of x")
+    parser.add_argument("--sum", type=float, metavar="K",
+                        help="what entries of x, from 0 to 1, add up to")
+    parser.add_argument("--after", metavar="METHOD",
+                        help="as after -s in benchopt")
+    parser.add_argument("--iterations", type=int, default=100,
+                        help="of that method (default: %(default)s), a "
+                        "multiple of its eval_freq")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0],
                         metavar="K", help="of the start and what is drawn")
     options = parser.parse_args()
@@ -98,7 +127,7 @@ def main():
     for seed in options.seeds:
         problem = make_problem(name, seed, in_order=False, **parameters)
         print(f"seed {seed}")
-        lowest(problem, options)
+        lowest(problem, options, seed)
 
 
 if __name__ == "__main__":
