@@ -201,6 +201,8 @@ class Problem:
     diverged : iterable of (str, int, int)
         A configuration, the seed from which nothing is left of it, and how
         many repetitions it was asked for; beside those that the table names.
+    known : dict of {str: references.Reference}, optional
+        By seed, in place of what the table and ``references.yml`` say.
 
     Attributes
     ----------
@@ -218,13 +220,13 @@ class Problem:
         What of machines and versions differs: see ``tables.mixed``.
     """
 
-    def __init__(self, df, dataset, objective, diverged=()):
+    def __init__(self, df, dataset, objective, diverged=(), known=None):
         self.dataset = dataset
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
         self.limit = float(df[LIMIT].max()) if LIMIT in df else np.inf
         df = df[~(df["time"] > df.get(LIMIT, np.inf))]
-        self.references = references.by_seed(df, dataset)
+        self.references = known or references.by_seed(df, dataset)
         h_stars = {found.h_star for found in self.references.values()}
         self.origin = ", ".join(sorted({
             found.origin for found in self.references.values()}))

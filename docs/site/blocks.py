@@ -2,6 +2,8 @@
 import textwrap
 from collections import Counter
 
+import numpy as np
+
 from benchmark_utils.reporting import (
     conditions,
     markup,
@@ -10,10 +12,13 @@ from benchmark_utils.reporting import (
     styles,
     tables,
 )
+from benchmark_utils.reporting.overview import Overview
 
 #: What the poster of SOBA and SABA compares them with.
 OF_THEIR_TIME = ["AmIGO", "BSA", "FSLA", "MRBO", "StocBiO", "SUSTAIN", "TTSA",
                  "VRBO"]
+#: What a tuned gap is above that at the defaults, where that is told.
+FACTOR = 2
 
 
 def of_problem(name, comparison, record, about="", rules=""):
@@ -88,22 +93,29 @@ def _conditions(record):
         f"`{record['code']['git']['commit'][:10]}`.")
 
 
-def of_all(found, overview):
+def of_all(found, plain, overview):
     """Blocks of the pages that are of all problems.
 
     Parameters
     ----------
-    found : dict of {str: Comparison}
+    found, plain : dict of {str: Comparison}
+        At the parameters that ``tune`` has chosen, and at the defaults.
     overview : Overview
-        Of their problems.
+        Of the problems of the first.
     """
     return {"pages": _wrapped(_links(found) + "."),
             "facts": _of_problems(found, overview),
             "overview": overview.markdown(with_diagram=False),
-            "cautions": cautions(found),
+            "cautions": cautions(found, plain),
             "families": _of_families(overview, list(found)),
             "gaps": _of_gaps(found),
             "poster": _of_the_poster(found)}
+
+
+def of_defaults(plain):
+    """Blocks of what is compared at the defaults of files."""
+    overview = Overview([c.problem for c in plain.values()])
+    return {"defaults": overview.markdown(with_diagram=False)}
 
 
 def _links(found, tail=""):
@@ -131,12 +143,13 @@ def _of_problems(found, overview):
         + ". A problem's page has its table, and how it was made.")
 
 
-def cautions(found):
+def cautions(found, plain):
     """What ranks do not show: additions of this suite, and what was lost.
 
     Parameters
     ----------
-    found : dict of {str: Comparison}
+    found, plain : dict of {str: Comparison}
+        At the parameters that ``tune`` has chosen, and at the defaults.
 
     Returns
     -------
@@ -163,7 +176,70 @@ def cautions(found):
         "In at least half of the runs, with the parameters that tune had "
         "chosen, diverged " + (", ".join(lost) or "no method") + ".",
         "Not for all problems, and among the last where they do not run: "
-        + (", ".join(skipped) or "no method") + "."])
+        + (", ".join(skipped) or "no method") + ".",
+        *_of_tuning(found, plain)])
+
+
+def _of_tuning(found, plain):
+    """Where tuning did harm, and what would be if it did not."""
+    pairs = {name: _from_the_same_values(found[name], plain[name])
+             for name in found if name in plain}
+    n_pairs, lower, higher = 0, 0, []
+    for name, pair in pairs.items():
+        tuned, untuned = ({c.method: c.score(column="gap")[0]
+                           for c in problem.configurations}
+                          for problem in pair)
+        for method in [method for method in tuned if method in untuned]:
+            ends = tuned[method], untuned[method]
+            n_pairs += 1
+            lower += ends[0] < ends[1]
+            if ends[0] > ends[1]:
+                higher.append((*ends, f"{method} on {name}"))
+    if not n_pairs:
+        return []
+    # The worst first; of a gap that is none, any other is far more.
+    higher.sort(key=lambda row: (
+        -row[0] / row[1] if row[1] else -np.inf, -row[0]))
+    worst = [f"{where} ({_gap(tuned)}, as it comes {_gap(untuned)})"
+             for tuned, untuned, where in higher if tuned > FACTOR * untuned]
+    return [
+        f"Of {n_pairs} medians at the end, of a method on a problem, {lower} "
+        "are lower with the parameters that tune has chosen than with those "
+        f"of the method's file, and {len(higher)} are higher" + (
+            f", {len(worst)} by more than a factor of {FACTOR}: "
+            + ", ".join(worst) if worst else "") + ".",
+        *(_of_the_lower(pairs.values()) if len(pairs) > 1 else ())]
+
+
+def _of_the_lower(pairs):
+    """Ranks where a method has the better of two configurations."""
+    problems = []
+    for tuned, untuned in pairs:
+        tuned.configurations += untuned.configurations
+        problems.append(tuned)
+    separation = Overview(problems).separation
+    claim, *_ = separation.claims()
+    first = [f"{method} {rank:.1f}"
+             for method, rank in list(separation.mean.items())[:3]]
+    return ["Where each method has, on each problem, those of the two that end"
+            f" lower: {claim[0].lower()}{claim[1:]} The lowest mean ranks are "
+            f"{', '.join(first)}."]
+
+
+def _from_the_same_values(*comparisons):
+    """Their problems, with gaps from the lowest h* that any of them has."""
+    known = {}
+    for comparison in comparisons:
+        for seed, reference in comparison.problem.references.items():
+            known[seed] = min(known.get(seed, reference), reference)
+    return [runs.Problem(
+        tables.prepared(c.table), c.problem.dataset,
+        *c.table["objective_name"].unique(), known=known)
+        for c in comparisons]
+
+
+def _gap(median):
+    return f"{median:.1e}" if np.isfinite(median) else "diverged"
 
 
 def _of_families(overview, names):

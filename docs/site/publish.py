@@ -159,21 +159,19 @@ def write_pages():
             prints.save(draw(comparison.problem, name),
                         DOCS / f"{name}{end}.svg")
         note(f"{page.relative_to(ROOT)}")
-    said = {}
     if len(found) > 1:
         overview = Overview([c.problem for c in found.values()])
-        said |= blocks.of_all(found, overview)
-        fill(DOCS / "index.md", {"pages": said.pop("pages")})
         for name, figure in {
                 "ranks": overview.draw(),
                 "critical_difference": overview.separation.draw(),
                 "profile": figures.profile(
                     overview.problems, "time", FRACTION)}.items():
             prints.save(figure, DOCS / f"{name}.svg")
+        said = blocks.of_all(found, plain, overview)
+        fill(DOCS / "index.md", {"pages": said.pop("pages")})
+        fill(DOCS / "results.md", said)
     if len(plain) > 1:
-        said["defaults"] = Overview(
-            [c.problem for c in plain.values()]).markdown(with_diagram=False)
-    fill(DOCS / "results.md", said)
+        fill(DOCS / "results.md", blocks.of_defaults(plain))
 
 
 def said_of(name, comparison):

@@ -16,6 +16,7 @@ from handmade import OBJECTIVE, SABA, SHORT, A, table  # noqa: E402
 
 from benchmark_utils.reporting import protocol, record  # noqa: E402
 from benchmark_utils.reporting.compare import Comparison  # noqa: E402
+from benchmark_utils.reporting.overview import Overview  # noqa: E402
 from docs.site import blocks, publish, stored  # noqa: E402
 
 MARKS = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in (
@@ -168,10 +169,38 @@ def test_additions_and_losses_are_named(suite):
     found = Comparison(df, "d[n=1]", OBJECTIVE, suite, {})
     fewer = Comparison(df[df["solver_name"] != A], "d[n=1]", OBJECTIVE, suite,
                        {})
-    text = " ".join(blocks.cautions({"d": found, "e": fewer}).split())
+    text = " ".join(blocks.cautions({"d": found, "e": fewer}, {}).split())
     assert "tune has chosen for AdamBO on 2 of 2 problems." in text
     assert "where they do not run: SOBA on e." in text
     assert "AdamBO on d (2 of 4)" in text and "SOBA on d" not in text
+
+
+def test_where_tuning_did_harm_is_said(suite):
+    """By gaps from the same h*, though each table knows another lowest h."""
+    def comparison(name, **ends):
+        df = pd.concat([table(
+            {(f"{method}[step_size=1]", k): [(0, 9), (1, min(end, 9))]
+             for method, end in ends.items()
+             for k in range(2 if np.isfinite(end) else 1)},
+            dataset=f"{name}[n=1]", seed=seed, n_repetitions_asked=2)
+            for seed in (1, 2)], ignore_index=True)
+        return Comparison(df, f"{name}[n=1]", OBJECTIVE, suite, {})
+
+    found = {"d": comparison("d", SOBA=3.0, SABA=2.0, FSLA=5.0, MRBO=np.inf),
+             "e": comparison("e", SOBA=3.0), "f": comparison("f", SOBA=1.0)}
+    plain = {"d": comparison("d", SOBA=4.0, SABA=1.0, FSLA=4.9, MRBO=6.0),
+             "e": comparison("e", SOBA=3.0, TTSA=1.0)}
+    text = " ".join(blocks.cautions(found, plain).split())
+    assert (
+        "Of 5 medians at the end, of a method on a problem, 1 are lower with "
+        "the parameters that tune has chosen than with those of the method's "
+        "file, and 3 are higher, 2 by more than a factor of 2: MRBO on d "
+        "(diverged, as it comes 5.0e+00), SABA on d (1.0e+00, as it comes "
+        "0.0e+00). - Where each method has, on each problem, those of the two "
+        "that end lower: no method is separated from another.") in text
+    # On d that of SOBA is 2, on e that of SABA is 4, as others do not run.
+    assert "lowest mean ranks are SOBA 2.0, SABA 2.5, TTSA 3.0." in text
+    assert "medians" not in blocks.cautions(found, {})
 
 
 def test_what_is_not_as_usual_is_in_the_command(suite):
@@ -216,13 +245,37 @@ def test_a_page_without_a_mark_is_named(suite):
         publish.write_pages()
 
 
-def test_pages_say_what_the_tables_say(tmp_path):
+@pytest.fixture(scope="module")
+def published():
+    """Comparisons that are committed, tuned and at the defaults."""
+    return [publish.comparisons(publish.RESULTS / folder)
+            for folder in ("", "defaults")]
+
+
+@pytest.mark.xdist_group("published")
+def test_no_published_run_is_below_the_lowest_value_that_is_known(published):
+    """Gaps would be too small in the other table: see references.yml."""
+    assert {(name, comparison.problem.origin) for compared in published
+            for name, comparison in compared.items()
+            if comparison.problem.origin not in ("min h", "lowest known")
+            } == set()
+
+
+@pytest.mark.xdist_group("published")
+def test_pages_say_what_the_tables_say(published, tmp_path):
     """Those that are committed are those that the command would write."""
-    for name, comparison in publish.comparisons(publish.RESULTS).items():
+    found, plain = published
+    said = blocks.of_all(found, plain, Overview(
+        [c.problem for c in found.values()]))
+    pages = {"index": {"pages": said.pop("pages")},
+             "results": said | blocks.of_defaults(plain)}
+    for name, comparison in found.items():
+        pages[name] = publish.said_of(name, comparison)
+        story = json.loads((publish.RESULTS / f"{name}.json").read_text())
+        assert story["dataset"] == comparison.problem.dataset
+    for name, content in pages.items():
         page = publish.DOCS / f"{name}.md"
         copy = tmp_path / page.name
         copy.write_text(page.read_text())
-        publish.fill(copy, publish.said_of(name, comparison))
+        publish.fill(copy, content)
         assert copy.read_text() == page.read_text(), name
-        story = json.loads((publish.RESULTS / f"{name}.json").read_text())
-        assert story["dataset"] == comparison.problem.dataset
