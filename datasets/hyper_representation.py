@@ -1,7 +1,10 @@
 import numpy as np
 
 from benchmark_utils import checks
-from benchmark_utils.functions.hyper_representation import HyperRepresentation
+from benchmark_utils.functions.hyper_representation import (
+    ACTIVATIONS,
+    HyperRepresentation,
+)
 from benchmark_utils.problems import handwritten
 from benchmark_utils.problems.dataset import BilevelDataset
 from benchmark_utils.problems.problem import BilevelProblem
@@ -83,7 +86,10 @@ class Dataset(BilevelDataset):
     def get_problem(self):
         checks.one_of(*SIZES)("data", self.data)
         checks.one_of(True, False)("download", self.download)
+        checks.one_of(*ACTIVATIONS)("activation", self.activation)
+        checks.positive_int("n_hidden", self.n_hidden)
         checks.positive("ridge", self.ridge)
+        checks.non_negative("decay", self.decay)
         rng = self.random_generator()
         train, validation, test = self._parts(rng)
         X, X_validation, X_test = _standardised(

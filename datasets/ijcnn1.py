@@ -3,7 +3,12 @@ import hashlib
 import numpy as np
 from scipy import sparse
 
-from benchmark_utils.functions.logistic import LogisticRegression
+from benchmark_utils import checks
+from benchmark_utils.functions.logistic import (
+    PENALTIES,
+    REG_PARAMETRIZATIONS,
+    LogisticRegression,
+)
 from benchmark_utils.problems import libsvm
 from benchmark_utils.problems.dataset import (
     BilevelDataset,
@@ -57,6 +62,9 @@ class Dataset(BilevelDataset):
             self._load(name)
 
     def get_problem(self):
+        checks.one_of(*REG_PARAMETRIZATIONS)(
+            "reg_parametrization", self.reg_parametrization)
+        checks.one_of(*PENALTIES)("penalty", self.penalty)
         inner = LogisticRegression(
             *self._load("ijcnn1"), name="ijcnn1",
             reg_parametrization=self.reg_parametrization,

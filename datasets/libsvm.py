@@ -8,9 +8,12 @@ from sklearn.model_selection import train_test_split
 
 from benchmark_utils import checks
 from benchmark_utils.functions.logistic import (
+    PENALTIES,
+    REG_PARAMETRIZATIONS,
     LogisticRegression,
     SparseLogisticRegression,
 )
+from benchmark_utils.functions.multinomial import OUTER_VARIABLES
 from benchmark_utils.problems import libsvm
 from benchmark_utils.problems.dataset import BilevelDataset, logistic_start
 from benchmark_utils.problems.multiclass import multinomial_problem
@@ -90,6 +93,7 @@ class Dataset(BilevelDataset):
 
     def prepare(self):
         if self.set_name is not None:
+            self._check_name()
             self._load()
 
     def get_problem(self):
@@ -98,11 +102,15 @@ class Dataset(BilevelDataset):
             checks.positive(size, getattr(self, size))
         checks.in_unit_interval("ratio", self.ratio)
         checks.positive("ridge", self.ridge)
-        (X, y), test = self._load()
+        self._check_name()
         multiclass = _TASKS[self.set_name] == "multiclass"
+        checks.one_of(*(
+            ["exponential"] if multiclass else REG_PARAMETRIZATIONS))(
+            "reg_parametrization", self.reg_parametrization)
+        checks.one_of(*(OUTER_VARIABLES if multiclass else PENALTIES))(
+            "penalty", self.penalty)
+        (X, y), test = self._load()
         if multiclass:
-            checks.one_of("exponential")(
-                "reg_parametrization", self.reg_parametrization)
             y, test, n_classes = _classes(self.set_name, y, test)
             checks.fits_memory(
                 f"name={self.set_name!r}", n_classes, X.shape[1])
@@ -158,8 +166,7 @@ class Dataset(BilevelDataset):
         kept = np.concatenate([kept, np.flatnonzero(single)])
         return X[kept], X[aside], y[kept], y[aside]
 
-    def _load(self):
-        """The set, and its test set or None: each a pair (X, y)."""
+    def _check_name(self):
         name = self.set_name
         if name is None:
             raise ValueError("no set is named: -d 'libsvm[name=a9a]' does")
@@ -171,6 +178,10 @@ class Dataset(BilevelDataset):
                 f"name={name!r} is not valid: allowed are the sets of "
                 "libsvmdata that are for classification, such as "
                 f"{', '.join(dict.fromkeys(similar or known[:8]))}")
+
+    def _load(self):
+        """The set, and its test set or None: each a pair (X, y)."""
+        name = self.set_name
         test = f"{name}_test" if f"{name}_test" in _TASKS else None
         return _fetch(name), test and _fetch(test)
 

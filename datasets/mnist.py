@@ -50,6 +50,8 @@ class Dataset(BilevelDataset):
 
     def get_problem(self):
         checks.one_of(True, False)("download", self.download)
+        checks.in_unit_interval("ratio", self.ratio)
+        checks.positive("ridge", self.ridge)
         rng = self.random_generator()
         parts = handwritten.mnist(
             N_TRAIN, N_VALIDATION, self.download, ASK, rng)

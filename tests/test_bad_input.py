@@ -108,6 +108,15 @@ def end_of_run(name, where, parameters):
     return judged(where, results[-1])
 
 
+@cache
+def missing(name):
+    """Why a dataset cannot be had at its defaults: what parameters it has."""
+    dataset = DATASETS[name].get_instance()
+    RunContext().set_run_context(
+        "objective", dataset, "solver", repetition=0, base_seed=0)
+    return dataset.get_data()["reason"] or "it can be had"
+
+
 def end_of_dataset(name, parameters):
     """How loading a dataset ends: a problem to judge, or a reason."""
     dataset = DATASETS[name].get_instance(**parameters)
@@ -115,8 +124,8 @@ def end_of_dataset(name, parameters):
         "objective", dataset, "solver", repetition=0, base_seed=0)
     data = dataset.get_data()
     if data["problem"] is None:
-        # So few samples may all have the same label.
-        named = [*parameters, "exactly two classes"]
+        # So few samples may all have the same label; data may not be there.
+        named = [*parameters, "exactly two classes", missing(name)]
         assert any(key in data["reason"] for key in named), data
         return "skip"
     made = data["problem"]

@@ -11,6 +11,7 @@ from scipy import sparse
 from benchmark_utils import checks
 from benchmark_utils.functions.logistic import LogisticRegression
 from benchmark_utils.functions.multinomial import MultinomialLogistic
+from benchmark_utils.problems import handwritten, libsvm
 
 
 def get_data(dataset):
@@ -194,3 +195,34 @@ def test_a_dataset_that_asks_for_workers_leaves_those_of_the_run(tmp_path):
     assert status == 0, text
     table = pd.read_parquet(next((suite / "outputs").glob("*.parquet")))
     assert table["solver_name"].nunique() == 2
+
+
+@pytest.mark.parametrize("dataset, fixed, parameter, value", [
+    ("ijcnn1", {}, "penalty", "class"),
+    ("ijcnn1", {}, "reg_parametrization", "square"),
+    ("libsvm", {"name": "a9a"}, "penalty", "class"),
+    ("libsvm", {"name": "a9a"}, "reg_parametrization", "square"),
+    ("libsvm", {"name": "sector"}, "penalty", "samples"),
+    ("libsvm", {"name": "sector"}, "reg_parametrization", "linear"),
+    ("libsvm", {"name": "a9a"}, "ratio", 1.5),
+    ("libsvm", {}, "name", "a10a"),
+    ("mnist", {}, "ratio", 1.0), ("mnist", {}, "ridge", 0.0),
+    ("covtype", {}, "penalty", "weights"), ("covtype", {}, "n_test", 0),
+    ("hyper_representation", {"data": "mnist"}, "activation", "relu"),
+    ("hyper_representation", {"data": "mnist"}, "n_hidden", 0),
+    ("hyper_representation", {"data": "mnist"}, "decay", -1.0),
+    ("hyper_representation", {"data": "mnist"}, "n_train", 0),
+])
+def test_parameters_are_checked_before_data_is_had(
+        dataset, fixed, parameter, value, monkeypatch, tmp_path):
+    """Nobody waits for a download to be told of a typing error."""
+    for home in ("LIBSVMDATA_HOME", "SCIKIT_LEARN_DATA"):
+        monkeypatch.setenv(home, str(tmp_path))
+    def read(*_):
+        raise OSError("there is none")
+
+    monkeypatch.setattr(handwritten, "load_mnist", read)
+    monkeypatch.setattr(libsvm, "stored", read)
+    reason = get_data(DATASETS[dataset].get_instance(
+        **fixed, **{parameter: value}))["reason"]
+    assert reason.startswith(f"{dataset}: {parameter}={value!r} is not valid")

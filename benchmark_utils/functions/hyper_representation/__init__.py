@@ -4,7 +4,8 @@
 ``products`` those of samples with several vectors, in registers.
 """
 from benchmark_utils.functions.hyper_representation.function import (
+    ACTIVATIONS,
     HyperRepresentation,
 )
 
-__all__ = ["HyperRepresentation"]
+__all__ = ["ACTIVATIONS", "HyperRepresentation"]

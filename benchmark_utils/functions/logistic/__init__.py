@@ -5,8 +5,10 @@ derivatives; ``dense_kernels`` and ``sparse_kernels`` what solvers call.
 """
 from benchmark_utils.functions.logistic.dense import (
     PENALTIES,
+    REG_PARAMETRIZATIONS,
     LogisticRegression,
 )
 from benchmark_utils.functions.logistic.sparse import SparseLogisticRegression
 
-__all__ = ["PENALTIES", "LogisticRegression", "SparseLogisticRegression"]
+__all__ = ["PENALTIES", "REG_PARAMETRIZATIONS", "LogisticRegression",
+           "SparseLogisticRegression"]
