@@ -109,9 +109,11 @@ def test_run_writes_table_and_dashboard(finished_run):
         name.split("[")[0] for _, name in curves.groups}
     for names, curve in curves:
         h = curve["objective_value"].to_numpy()
-        # In the time, random trials need not find anything better.
+        # In the time, random trials need not find anything better; h at the
+        # start is the same then, but for what rounds as z is another.
+        stays = names[1].startswith(("Optuna", "RandomSearch"))
         assert h[-1] < h[0] or (
-            h[-1] == h[0] and names[1].startswith("RandomSearch")), names
+            stays and h[-1] <= h[0] + 1e-12 * abs(h[0])), names
         assert (curve["objective_oracle_calls"].diff().dropna() > 0).all()
 
 
