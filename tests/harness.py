@@ -116,7 +116,7 @@ def copy_suite(target):
     return target
 
 
-def run(command, cwd=ROOT, **environment):
+def run(command, cwd=ROOT, timeout=900, **environment):
     """Run a command with this Python; return what it prints."""
     # A copy of the suite need not compile what this one has compiled. Both
     # streams are one text: without buffers, in the order of printing.
@@ -127,7 +127,7 @@ def run(command, cwd=ROOT, **environment):
         [str(Path(sys.executable).parent), environment["PATH"]])
     done = subprocess.run(
         [sys.executable, *command], cwd=cwd, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
     return done.returncode, done.stdout
 
 

@@ -20,6 +20,9 @@ _JOB = re.compile(
 # Of a scheduler on this machine; joblib then waits for ever.
 _DASK = re.compile(
     r"distributed\.scheduler.* marked as failed because \d+ workers died")
+# Likewise where benchopt writes down what it has shown while Dask, in another
+# thread, reads that to send the next run.
+_UNSENT = re.compile(r"distributed\.protocol\.pickle.* Failed to serialize")
 # Somebody wants the run to end, and not a method.
 _ENDED_BY = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
              if hasattr(signal, name)]
@@ -47,7 +50,7 @@ class Killed(NamedTuple):
 
 def waits_in_vain(text):
     """Whether benchopt waits for what never comes, by what was printed."""
-    return bool(_DASK.search(text))
+    return bool(_DASK.search(text) or _UNSENT.search(text))
 
 
 def find(code, text, names, ended):
@@ -76,6 +79,9 @@ def find(code, text, names, ended):
     """
     began = [name for name in dict.fromkeys(BEGAN.findall(text))
              if name in names and name not in ended]
+    if _UNSENT.search(text):
+        return Killed(f"{KILLED} as Dask could not send a run", [],
+                      again=True)
     if waits_in_vain(text):
         # Others on these workers are not to blame, but cannot be told apart.
         return Killed(f"{KILLED} with its worker of Dask", began or [

@@ -223,6 +223,17 @@ def test_what_dask_says_of_a_worker(printed, names):
     assert found == ("killed with its worker of Dask", names, False)
 
 
+def test_what_dask_could_not_send_is_tried_again():
+    """benchopt notes what it has shown while Dask reads it: nobody's fault."""
+    text = BEGUN.format("B") + (
+        "2026-12-01 05:34:57,850 - distributed.protocol.pickle - ERROR - "
+        "Failed to serialize LLGExpr(dsk={'batch_of-97ee'}).\n"
+        "RuntimeError: dictionary changed size during iteration\n")
+    found = killed.find(-signal.SIGINT, text, ["A", "B", "C"], ["A"])
+    assert killed.waits_in_vain(text)
+    assert found == ("killed as Dask could not send a run", [], True)
+
+
 @pytest.mark.parametrize("text, n_jobs, reason", [
     (None, None, "No such file"), ("- a", None, "backend=None"),
     ("backend: slurm", None, "backend='slurm', and one of"),
