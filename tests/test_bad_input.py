@@ -108,21 +108,22 @@ def end_of_run(name, where, parameters):
     return judged(where, results[-1])
 
 
-@cache
-def missing(name):
-    """Why a dataset cannot be had at its defaults: what parameters it has."""
-    dataset = DATASETS[name].get_instance()
+def read(name, **parameters):
+    dataset = DATASETS[name].get_instance(**parameters)
     RunContext().set_run_context(
         "objective", dataset, "solver", repetition=0, base_seed=0)
-    return dataset.get_data()["reason"] or "it can be had"
+    return dataset.get_data()
+
+
+@cache
+def missing(name):
+    """Why a dataset cannot be had, whatever its parameters."""
+    return read(name)["reason"] or "it can be had"
 
 
 def end_of_dataset(name, parameters):
     """How loading a dataset ends: a problem to judge, or a reason."""
-    dataset = DATASETS[name].get_instance(**parameters)
-    RunContext().set_run_context(
-        "objective", dataset, "solver", repetition=0, base_seed=0)
-    data = dataset.get_data()
+    data = read(name, **parameters)
     if data["problem"] is None:
         # So few samples may all have the same label; data may not be there.
         named = [*parameters, "exactly two classes", missing(name)]

@@ -201,8 +201,6 @@ class Problem:
     diverged : iterable of (str, int, int)
         A configuration, the seed from which nothing is left of it, and how
         many repetitions it was asked for; beside those that the table names.
-    known : dict of {str: references.Reference}, optional
-        By seed, in place of what the table and ``references.yml`` say.
 
     Attributes
     ----------
@@ -220,13 +218,13 @@ class Problem:
         What of machines and versions differs: see ``tables.mixed``.
     """
 
-    def __init__(self, df, dataset, objective, diverged=(), known=None):
+    def __init__(self, df, dataset, objective, diverged=()):
         self.dataset = dataset
         df = df[(df["dataset_name"] == dataset)
                 & (df["objective_name"] == objective)]
         self.limit = float(df[LIMIT].max()) if LIMIT in df else np.inf
         df = df[~(df["time"] > df.get(LIMIT, np.inf))]
-        self.references = known or references.by_seed(df, dataset)
+        self.references = references.by_seed(df, dataset)
         h_stars = {found.h_star for found in self.references.values()}
         self.origin = ", ".join(sorted({
             found.origin for found in self.references.values()}))

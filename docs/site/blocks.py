@@ -1,6 +1,7 @@
 """What pages say of comparisons: the text between two marks, by its name."""
 import textwrap
 from collections import Counter
+from copy import copy
 
 import numpy as np
 
@@ -181,8 +182,11 @@ def cautions(found, plain):
 
 
 def _of_tuning(found, plain):
-    """Where tuning did harm, and what would be if it did not."""
-    pairs = {name: _from_the_same_values(found[name], plain[name])
+    """Where tuning did harm, and what would be if it did not.
+
+    Of gaps, as what they are measured from is known, and the same for both.
+    """
+    pairs = {name: (found[name].problem, plain[name].problem)
              for name in found if name in plain}
     n_pairs, lower, higher = 0, 0, []
     for name, pair in pairs.items():
@@ -213,29 +217,16 @@ def _of_tuning(found, plain):
 
 def _of_the_lower(pairs):
     """Ranks where a method has the better of two configurations."""
-    problems = []
-    for tuned, untuned in pairs:
-        tuned.configurations += untuned.configurations
-        problems.append(tuned)
-    separation = Overview(problems).separation
+    both = [copy(tuned) for tuned, _ in pairs]
+    for problem, (tuned, untuned) in zip(both, pairs, strict=True):
+        problem.configurations = tuned.configurations + untuned.configurations
+    separation = Overview(both).separation
     claim, *_ = separation.claims()
     first = [f"{method} {rank:.1f}"
              for method, rank in list(separation.mean.items())[:3]]
     return ["Where each method has, on each problem, those of the two that end"
             f" lower: {claim[0].lower()}{claim[1:]} The lowest mean ranks are "
             f"{', '.join(first)}."]
-
-
-def _from_the_same_values(*comparisons):
-    """Their problems, with gaps from the lowest h* that any of them has."""
-    known = {}
-    for comparison in comparisons:
-        for seed, reference in comparison.problem.references.items():
-            known[seed] = min(known.get(seed, reference), reference)
-    return [runs.Problem(
-        tables.prepared(c.table), c.problem.dataset,
-        *c.table["objective_name"].unique(), known=known)
-        for c in comparisons]
 
 
 def _gap(median):

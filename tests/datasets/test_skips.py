@@ -29,7 +29,7 @@ def template(get_problem):
 
 
 def raising(error):
-    def get_problem(self):
+    def get_problem(*_):
         raise error
     return get_problem
 
@@ -218,11 +218,8 @@ def test_parameters_are_checked_before_data_is_had(
     """Nobody waits for a download to be told of a typing error."""
     for home in ("LIBSVMDATA_HOME", "SCIKIT_LEARN_DATA"):
         monkeypatch.setenv(home, str(tmp_path))
-    def read(*_):
-        raise OSError("there is none")
-
-    monkeypatch.setattr(handwritten, "load_mnist", read)
-    monkeypatch.setattr(libsvm, "stored", read)
+    for module, name in (handwritten, "load_mnist"), (libsvm, "stored"):
+        monkeypatch.setattr(module, name, raising(OSError("there is none")))
     reason = get_data(DATASETS[dataset].get_instance(
         **fixed, **{parameter: value}))["reason"]
     assert reason.startswith(f"{dataset}: {parameter}={value!r} is not valid")
