@@ -108,7 +108,7 @@ def end_of_run(name, where, parameters):
     return judged(where, results[-1])
 
 
-def read(name, **parameters):
+def read(name, parameters):
     dataset = DATASETS[name].get_instance(**parameters)
     RunContext().set_run_context(
         "objective", dataset, "solver", repetition=0, base_seed=0)
@@ -118,12 +118,12 @@ def read(name, **parameters):
 @cache
 def missing(name):
     """Why a dataset cannot be had, whatever its parameters."""
-    return read(name)["reason"] or "it can be had"
+    return read(name, {})["reason"] or "it can be had"
 
 
 def end_of_dataset(name, parameters):
     """How loading a dataset ends: a problem to judge, or a reason."""
-    data = read(name, **parameters)
+    data = read(name, parameters)
     if data["problem"] is None:
         # So few samples may all have the same label; data may not be there.
         named = [*parameters, "exactly two classes", missing(name)]
